@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/address.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/num.h"
+
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+static void address_from_ipv4(struct address *address, const uint8_t ipv4[static 4])
+{
+    memcpy(address->bytes, mapped_prefix, sizeof mapped_prefix);
+    memcpy(address->bytes + sizeof mapped_prefix, ipv4, 4);
+    address->family = 4;
+}
+
+/* Dotted quad without leading zeros: by hand, since logs hold millions of them. */
+static bool parse_ipv4(const char *text, size_t len, uint8_t ret[static 4])
+{
+    size_t at = 0;
+    for (int part = 0; part < 4; part++) {
+        if (part > 0 && (at >= len || text[at++] != '.'))
+            return false;
+        size_t start = at;
+        unsigned number = 0;
+        while (at < len && at - start < 3 && (unsigned char)text[at] - (unsigned)'0' <= 9)
+            number = number * 10 + (unsigned char)text[at++] - (unsigned)'0';
+        if (at == start || number > 255 || (at - start > 1 && text[start] == '0'))
+            return false;
+        ret[part] = (uint8_t)number;
+    }
+    return at == len;
+}
+
+bool address_parse(const char *text, size_t len, struct address *ret)
+{
+    uint8_t ipv4[4];
+    if (parse_ipv4(text, len, ipv4)) {
+        address_from_ipv4(ret, ipv4);
+        return true;
+    }
+    char copy[ADDRESS_TEXT_MAX];
+    struct in6_addr ipv6;
+    if (len >= sizeof copy || memchr(text, '\0', len))
+        return false;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    if (inet_pton(AF_INET6, copy, &ipv6) != 1)
+        return false;
+    memcpy(ret->bytes, &ipv6, sizeof ret->bytes);
+    ret->family = 6;
+    return true;
+}
+
+/* Bits of the 16-byte form that precede the family's own address. */
+static unsigned family_offset(uint8_t family)
+{
+    return family == 4 ? 96 : 0;
+}
+
+static uint8_t prefix_mask(unsigned bits, unsigned byte)
+{
+    if (bits >= byte * 8 + 8)
+        return 0xff;
+    if (bits <= byte * 8)
+        return 0;
+    return (uint8_t)(0xff << (8 - (bits - byte * 8)));
+}
+
+bool address_block_parse(const char *text, size_t len, struct address_block *ret)
+{
+    const char *slash = memchr(text, '/', len);
+    size_t address_len = slash ? (size_t)(slash - text) : len;
+    struct address base;
+    if (!address_parse(text, address_len, &base))
+        return false;
+    uint64_t width = 128 - family_offset(base.family);
+    uint64_t prefix = width;
+    if (slash && !num_parse_u64(slash + 1, len - address_len - 1, width, &prefix))
+        return false;
+    for (unsigned i = 0; i < sizeof base.bytes; i++)
+        base.bytes[i] &= prefix_mask((unsigned)prefix + family_offset(base.family), i);
+    ret->base = base;
+    ret->prefix = (uint8_t)prefix;
+    return true;
+}
+
+bool address_block_contains(const struct address_block *block, const struct address *address)
+{
+    if (block->base.family != address->family)
+        return false;
+    unsigned bits = block->prefix + family_offset(block->base.family);
+    for (unsigned i = 0; i < sizeof address->bytes; i++)
+        if ((address->bytes[i] & prefix_mask(bits, i)) != block->base.bytes[i])
+            return false;
+    return true;
+}
+
+static size_t format_ipv4(char *to, const uint8_t ipv4[static 4])
+{
+    char *at = to;
+    for (int i = 0; i < 4; i++) {
+        if (i > 0)
+            *at++ = '.';
+        at += num_format_u64(at, ipv4[i]);
+    }
+    return (size_t)(at - to);
+}
+
+size_t address_format(char *to, const uint8_t bytes[static 16], uint8_t family)
+{
+    if (family == 4)
+        return format_ipv4(to, bytes + 12);
+    if (!inet_ntop(AF_INET6, bytes, to, ADDRESS_TEXT_MAX))
+        return 0;
+    return strlen(to);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/fault.h"
+
+/* Reads a whole file of at most buf->max bytes. -EFBIG when it is larger. */
+int file_read(const char *path, struct buf *buf, struct fault *fault) MUST_USE;
+
+/* Creates the folder and those above it. */
+int file_make_folders(const char *path, mode_t mode, struct fault *fault) MUST_USE;
+
+/*
+ * Puts a file in its place whole or not at all: written beside it, synced, renamed over it, folder synced.
+ * What stood there before stays until the rename, also when the disk is full.
+ */
+int file_replace(const char *path, const void *data, size_t len, struct fault *fault) MUST_USE;
+
+/* Writes all of it, going on after short writes and signals. */
+int file_write_all(int fd, const void *data, size_t len) MUST_USE;

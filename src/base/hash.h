@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Hashes that never change, for ids, names and checksums that outlive a process (XXH3 and XXH64 are frozen). */
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+static inline uint64_t hash_bytes(const void *data, size_t len, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, len, seed);
+}

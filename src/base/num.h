@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Strict numbers: base 10, no sign, no spaces, nothing before or after. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NUM_U64_MAX_LEN 20
+
+/* True when all of text[0..len) is a number of at most `max`; *ret is untouched otherwise. */
+bool num_parse_u64(const char *text, size_t len, uint64_t max, uint64_t *ret);
+
+/* Writes the digits without a NUL; returns how many (at most NUM_U64_MAX_LEN). */
+size_t num_format_u64(char *to, uint64_t number);

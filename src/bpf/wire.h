@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the kernel programs and user space both know: the key and counts of a flow, and the account of an
+ * interface. Fixed-width types only; the assertions at the end are checked by both compilers.
+ */
+
+#ifdef __bpf__
+#include "kernel_types.h"
+#else
+#include <linux/types.h>
+#endif
+
+#define WIRE_VERSION 1 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
+#define WINDOW_SECONDS 60
+
+enum flow_direction {
+    FLOW_INGRESS = 0,
+    FLOW_EGRESS = 1,
+    FLOW_DIRECTIONS = 2,
+};
+
+/* Which control discarded a packet. 0 is ACCEPT; every other value is a REJECT. Journals hold these numbers. */
+enum reject_source {
+    REJECT_NONE = 0,
+    REJECT_NETFILTER = 1,
+    REJECT_TC = 2,
+    REJECT_XDP = 3,
+    REJECT_CGROUP = 4,
+    REJECT_RPFILTER = 5,
+    REJECT_XFRM = 6,
+    REJECT_LSM = 7,
+    REJECT_SECURITY_GROUP = 8,
+    REJECT_NETWORK_ACL = 9,
+    REJECT_SOURCES = 10,
+};
+
+/* Direction is tc's: ingress is what the interface receives. Roles (nic, port) are user space's business. */
+struct flow_key {
+    __u8 source[16]; /* IPv4 as ::ffff:a.b.c.d */
+    __u8 destination[16];
+    __u32 ifindex;
+    __u32 window; /* WINDOW_SECONDS since the epoch, by wall clock */
+    __u16 source_port; /* host order; 0 where there is none */
+    __u16 destination_port;
+    __u8 protocol;
+    __u8 family;    /* 4 or 6 */
+    __u8 direction; /* enum flow_direction */
+    __u8 reject;    /* enum reject_source */
+};
+
+/*
+ * What one drain holds of a flow. Packets, bytes and the flag counts are signed deltas in two's complement: a
+ * packet that was counted as accepted before a drain and rejected after it is a -1 here.
+ */
+struct flow_counts {
+    __u64 packets;
+    __u64 bytes;    /* IP total length of the wire packets */
+    __u64 first_ns; /* wall clock */
+    __u64 last_ns;
+    __u32 fin; /* packets that carried the flag, for record.md 5.8 */
+    __u32 syn; /* SYN without ACK */
+    __u32 rst;
+    __u32 syn_ack;
+    __u32 drop_reason; /* the kernel's number of the last discard; 0 when none */
+    __u32 discarded;   /* packets accepted, then discarded for a reason that is no security decision */
+};
+
+struct account_key {
+    __u32 ifindex;
+    __u32 window;
+};
+
+/* The kernel's own account of one interface and window, per direction; per CPU, so plain additions. */
+struct account {
+    struct account_side {
+        __u64 frames;        /* frames at the hook; an offloaded super-frame is one */
+        __u64 packets;       /* wire packets at the hook: IP packets, and one per non-IP or malformed frame */
+        __u64 not_ip;        /* frames that are no IP */
+        __u64 malformed;     /* IP header cut or inconsistent */
+        __u64 added;         /* rejected packets that never reached the hook, added by the drop program */
+        __u64 lost_full;     /* wire packets with no place in the flow map */
+        __u64 lost_busy;     /* wire packets whose map update failed for another reason */
+        __u64 discarded;     /* accepted, then discarded by the kernel for no security reason */
+    } side[FLOW_DIRECTIONS];
+};
+
+/* One slot of global state, pinned, so that a restarted daemon goes on where the last one was. */
+struct capture_state {
+    __u64 wall_offset_ns; /* wall clock less the kernel's monotonic clock */
+    __u64 inserted;       /* flows added to the active map since its flip */
+    __u64 wake_at;        /* `inserted` at which user space is woken to drain early */
+    __u64 unaccounted;    /* packets with no place in the account map */
+    __u64 moves_lost;     /* rejects whose bookkeeping failed: they stay ACCEPT */
+    __u32 netns;          /* inode number of the network namespace captured */
+    __u32 drop_program;   /* generation of the drop program in charge; others stand aside */
+};
+
+_Static_assert(sizeof(struct flow_key) == 48, "flow_key has no padding");
+_Static_assert(sizeof(struct flow_counts) == 56, "flow_counts has no padding");
+_Static_assert(sizeof(struct account) == 128, "account has no padding");

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A stream of records to a file or standard output; the name's extension decides the form. */
+
+#include "base/buf.h"
+#include "base/fault.h"
+#include "record/format.h"
+#include "record/record.h"
+
+enum output_form {
+    OUTPUT_TEXT,    /* .log or anything else */
+    OUTPUT_TEXT_GZ, /* .log.gz: one gzip member */
+    OUTPUT_JSON,    /* .json: JSON lines */
+    OUTPUT_JSON_GZ, /* .json.gz */
+};
+
+struct output;
+
+enum output_form output_form_of(const char *path);
+
+/* `path` NULL or "-" is standard output. A header line comes first, once, if asked for (text forms only). A file
+ * is written beside its name and put in place by output_close. */
+int output_open(struct output **ret, const char *path, enum output_form form, const struct format *format,
+                bool header, struct fault *fault) MUST_USE;
+int output_write(struct output *output, const struct record *record, struct fault *fault) MUST_USE;
+
+/* Flushes, syncs, renames; frees in every case. */
+int output_close(struct output *output, struct fault *fault) MUST_USE;
+
+/* Frees without putting the file in place. */
+void output_abandon(struct output *output);
