@@ -15,7 +15,8 @@ struct fault {
     char text[1024]; /* one line: what, where, and what to do; empty when nothing failed */
 };
 
-/* Stores the message (newlines become spaces) and returns `error`, so that callers can `return fault_set(…)`. */
+/* Stores the message (newlines become spaces) and returns `error`, so that callers can `return fault_set(…)`.
+ */
 int fault_set(struct fault *fault, int error, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "context: " before what the fault already says. */

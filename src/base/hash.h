@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Hashes that never change, for ids, names and checksums that outlive a process (XXH3 and XXH64 are frozen). */
+/* Hashes that never change, for ids, names and checksums that outlive a process (XXH3 and XXH64 are frozen).
+ */
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
