@@ -18,7 +18,7 @@ int file_read(const char *path, struct buf *buf, struct fault *fault)
         return fault_set(fault, -errno, "%s: cannot open: %s", path, strerror(errno));
     for (;;) {
         size_t room = buf->max - buf->len < 65536 ? buf->max - buf->len : 65536;
-        char extra;
+        char extra = 0;
         char *to = room ? buf_reserve(buf, room) : &extra;
         if (!to)
             return fault_set(fault, -ENOMEM, "%s: out of memory", path);
