@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/macro.h"
 
 enum interface_role {
     INTERFACE_NIC,  /* this host is the instance: what it receives is ingress */
@@ -38,7 +39,7 @@ bool interface_owns(const struct interface *interface, const uint8_t address[sta
 /* The primary own address of the family, or NULL (record.md 5.1). */
 const struct address *interface_primary(const struct interface *interface, uint8_t family);
 
-/* Adds an own address; the first of its family becomes the primary. Repeated ones are ignored. */
-void interface_add_address(struct interface *interface, const struct address *address);
+/* Adds an own address; the first of its family becomes the primary. Repeated ones are ignored. -ENOMEM. */
+int interface_add_address(struct interface *interface, const struct address *address) MUST_USE;
 
 void interface_done(struct interface *interface);
