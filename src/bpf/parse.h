@@ -3,8 +3,8 @@
 
 /*
  * The packet parser: from a frame to the facts that a flow record needs. It compiles for the kernel and for user
- * space, so that capture, replay, unit tests and fuzzing run the same code. Rules: contract items 10 to 12 of the
- * manual page flowlog-replay(1), record.md 5.3, 5.4 and 5.8, RFC 791, RFC 8200.
+ * space, so that capture, replay, unit tests and fuzzing run the same code. Rules: RFC 791, RFC 8200, and
+ * record.md 5.3, 5.4 and 5.8.
  */
 
 #include "wire.h"
@@ -30,9 +30,8 @@ enum parse_result {
 struct packet_view {
     const __u8 *data;
     const __u8 *end;
-#ifdef __bpf__
-    __u32 copied; /* 0: data and end are packet pointers; else how many of PARSE_COPY_ROOM bytes are filled */
-#endif
+    __u32 copied; /* kernel: 0 when data and end are packet pointers; else how many of PARSE_COPY_ROOM bytes are filled */
+    __u32 cut;    /* set when something beyond the end was asked for */
 };
 
 struct packet {
@@ -75,7 +74,7 @@ enum {
 };
 
 /* `size` readable bytes at `offset`, or NULL. `size` must be a constant where this is compiled for the kernel. */
-PARSE_INLINE const __u8 *packet_at(const struct packet_view *view, __u32 offset, __u32 size)
+PARSE_INLINE const __u8 *packet_at(struct packet_view *view, __u32 offset, __u32 size)
 {
 #ifdef __bpf__
     if (view->copied) {
@@ -83,14 +82,18 @@ PARSE_INLINE const __u8 *packet_at(const struct packet_view *view, __u32 offset,
             return 0;
         return view->data + offset;
     }
-    if (offset > PARSE_REACH)
-        return 0;
-    const __u8 *at = view->data + offset;
-    return at + size > view->end ? 0 : at;
+    if (offset <= PARSE_REACH) {
+        const __u8 *at = view->data + offset;
+        if (at + size <= view->end)
+            return at;
+    }
 #else
     size_t available = (size_t)(view->end - view->data);
-    return offset > available || size > available - offset ? 0 : view->data + offset;
+    if (offset <= available && size <= available - offset)
+        return view->data + offset;
 #endif
+    view->cut = 1;
+    return 0;
 }
 
 PARSE_INLINE __u16 parse_u16(const __u8 *at)
@@ -99,7 +102,7 @@ PARSE_INLINE __u16 parse_u16(const __u8 *at)
 }
 
 /* Ports and flags; what the datagram's own length or the capture cuts off stays 0. */
-PARSE_INLINE void parse_transport(const struct packet_view *view, __u32 offset, __u32 ip_end, struct packet *ret)
+PARSE_INLINE void parse_transport(struct packet_view *view, __u32 offset, __u32 ip_end, struct packet *ret)
 {
     __u8 protocol = ret->protocol;
     if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP && protocol != PROTOCOL_SCTP)
@@ -123,7 +126,7 @@ PARSE_INLINE void parse_transport(const struct packet_view *view, __u32 offset, 
         ret->tcp_flags |= 16;
 }
 
-PARSE_INLINE enum parse_result parse_ipv4(const struct packet_view *view, __u32 offset, __u32 frame_len,
+PARSE_INLINE enum parse_result parse_ipv4(struct packet_view *view, __u32 offset, __u32 frame_len,
                                           struct packet *ret)
 {
     const __u8 *ip = packet_at(view, offset, 20);
@@ -154,7 +157,7 @@ PARSE_INLINE enum parse_result parse_ipv4(const struct packet_view *view, __u32 
 
 /* Follows extension headers; leaves the upper-layer protocol in ret and returns its offset, or 0 when there is no
  * transport header to read: a later fragment, or headers cut off or too many. */
-PARSE_INLINE __u32 parse_extension_headers(const struct packet_view *view, __u32 offset, struct packet *ret)
+PARSE_INLINE __u32 parse_extension_headers(struct packet_view *view, __u32 offset, struct packet *ret)
 {
     for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
         __u8 protocol = ret->protocol;
@@ -177,7 +180,7 @@ PARSE_INLINE __u32 parse_extension_headers(const struct packet_view *view, __u32
     return 0;
 }
 
-PARSE_INLINE enum parse_result parse_ipv6(const struct packet_view *view, __u32 offset, __u32 frame_len,
+PARSE_INLINE enum parse_result parse_ipv6(struct packet_view *view, __u32 offset, __u32 frame_len,
                                           struct packet *ret)
 {
     const __u8 *ip = packet_at(view, offset, 40);
@@ -202,7 +205,7 @@ PARSE_INLINE enum parse_result parse_ipv6(const struct packet_view *view, __u32 
  * Parses from the layer that `ethertype` names, at `offset`: VLAN tags, then IP. `frame_len` is the frame's own
  * length from view->data on, whatever part of it is there.
  */
-PARSE_INLINE enum parse_result parse_network(const struct packet_view *view, __u32 offset, __u16 ethertype,
+PARSE_INLINE enum parse_result parse_network(struct packet_view *view, __u32 offset, __u16 ethertype,
                                              __u32 frame_len, struct packet *ret)
 {
     PARSE_ZERO(ret, sizeof *ret);
@@ -222,7 +225,7 @@ PARSE_INLINE enum parse_result parse_network(const struct packet_view *view, __u
     return PARSE_NOT_IP;
 }
 
-PARSE_INLINE enum parse_result parse_ethernet(const struct packet_view *view, __u32 frame_len, struct packet *ret)
+PARSE_INLINE enum parse_result parse_ethernet(struct packet_view *view, __u32 frame_len, struct packet *ret)
 {
     const __u8 *header = packet_at(view, 0, 14);
     if (!header)

@@ -6,11 +6,7 @@
  * interface. Fixed-width types only; the assertions at the end are checked by both compilers.
  */
 
-#ifdef __bpf__
-#include "kernel_types.h"
-#else
 #include <linux/types.h>
-#endif
 
 #define WIRE_VERSION 1 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
 #define WINDOW_SECONDS 60
@@ -84,6 +80,20 @@ struct account {
         __u64 lost_busy;     /* wire packets whose map update failed for another reason */
         __u64 discarded;     /* accepted, then discarded by the kernel for no security reason */
     } side[FLOW_DIRECTIONS];
+};
+
+/* What the drop program must know of an interface that is captured. */
+enum captured_interface {
+    CAPTURED = 1,
+    CAPTURED_BRIDGE = 2, /* a bridge: packets handed up to it have not left through it */
+};
+
+/* Why the kernel discarded packets that were accepted: counted per reason for the ledger. */
+struct discard_key {
+    __u32 ifindex;
+    __u32 window;
+    __u32 reason; /* the kernel's number */
+    __u32 direction;
 };
 
 /* One slot of global state, pinned, so that a restarted daemon goes on where the last one was. */
