@@ -3,7 +3,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define MUST_USE __attribute__((warn_unused_result))
-#define PRINTF_LIKE(string, arguments) __attribute__((format(printf, string, arguments)))
+#define PRINTF_LIKE(text, arguments) __attribute__((format(printf, text, arguments)))
 
 #define NS_PER_S 1000000000ULL
 #define NS_PER_MS 1000000ULL

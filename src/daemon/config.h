@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The daemon's configuration: YAML, every key a row of the table in config_keys.c, from which it is parsed,
+ * checked, printed, compared and documented. All mistakes of a file are found at once.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/fault.h"
+#include "base/macro.h"
+#include "deliver/destination.h"
+#include "record/format.h"
+#include "topology/identity.h"
+
+#define CONFIG_STATE_DEFAULT "/var/lib/flowlog"
+#define FLOW_LOG_ID_MAX 24
+
+enum capture_attach { CAPTURE_ATTACH_AUTO, CAPTURE_ATTACH_TCX, CAPTURE_ATTACH_CLSACT };
+
+/* Bits of capture.exclude: traffic that AWS does not record (record.md 8), as far as a flow key can tell. */
+enum capture_exclude {
+    EXCLUDE_DHCP = 1,              /* UDP 67/68, DHCPv6 546/547 */
+    EXCLUDE_INSTANCE_METADATA = 2, /* 169.254.169.254, fd00:ec2::254 */
+    EXCLUDE_TIME_SYNC = 4,         /* 169.254.169.123, fd00:ec2::123 */
+    EXCLUDE_AMAZON_DNS = 8,        /* 169.254.169.253, fd00:ec2::253, port 53 */
+};
+
+enum traffic_type { TRAFFIC_ALL, TRAFFIC_ACCEPT, TRAFFIC_REJECT };
+
+struct config_capture {
+    uint64_t map_entries; /* flows in each of the two kernel maps */
+    uint64_t max_flows;   /* flows of a window table in user space */
+    uint64_t attach;      /* enum capture_attach */
+    char *pin_path;
+    uint64_t exclude; /* enum capture_exclude, or-ed */
+};
+
+struct flow_log {
+    char *name;            /* "" when not given */
+    char *resource;        /* "all", or an eni-, subnet- or vpc- id */
+    uint64_t traffic_type; /* enum traffic_type */
+    uint64_t interval;     /* 60 or 600 seconds */
+    char *format_text;
+    char *destination;
+    uint64_t file_format; /* enum file_format */
+    bool hive;
+    bool hourly;
+
+    /* Worked out from the above. */
+    char id[FLOW_LOG_ID_MAX]; /* "fl-" + 17 hex digits, the same after a restart */
+    struct format format;
+    enum destination_kind kind;
+    const char *folder; /* points into `destination` */
+};
+
+struct config {
+    struct topology topology; /* account, region, interfaces, subnets */
+    struct config_capture capture;
+    char *store_path; /* where the flow log goes that exists when none is declared */
+    char *listen_address;
+    uint64_t listen_port;
+    char *store_retain;
+    struct flow_log *flow_logs;
+    size_t flow_log_count;
+};
+
+/* A mistake or a remark, "FILE:LINE: key: …", in the order of the lines. */
+struct config_report {
+    struct buf mistakes; /* one per line; empty when the file is right */
+    struct buf remarks;  /* keys that are taken but have no effect in this version */
+    unsigned mistake_count;
+};
+
+void config_report_done(struct config_report *report);
+
+/*
+ * Reads a file; `path` NULL is no configuration at all, so the defaults of cli.md. `state` is the state
+ * folder. -EINVAL when it is wrong: `report` then holds every mistake and *ret is empty. Other errors (cannot
+ * be read, no memory) are one mistake line too. The report is initialised here and is the caller's to free in
+ * every case.
+ */
+int config_load(struct config *ret, const char *path, const char *state,
+                struct config_report *report) MUST_USE;
+
+/* The same from memory; `name` stands for the file in the report. */
+int config_parse(struct config *ret, const char *text, size_t len, const char *name, const char *state,
+                 struct config_report *report) MUST_USE;
+
+void config_done(struct config *config);
+#define AUTO_CONFIG CLEANUP(config_done)
+
+/* The effective configuration as YAML, every key with its value: `flowlogd --show-config`. */
+void config_print(const struct config *config, struct buf *buf);
+
+/*
+ * For SIGHUP: names of the keys that differ and take effect only after a restart, comma-separated, into
+ * `names`; returns how many. The others may be taken over from `fresh`.
+ */
+unsigned config_unreloadable(const struct config *current, const struct config *fresh, struct buf *names);
+
+/* Whether a flow log of a fresh configuration is the same subscription, so that its destination may stay
+ * open. */
+bool flow_log_equal(const struct flow_log *a, const struct flow_log *b);
+
+/* Whether records of this interface belong to the flow log. */
+bool flow_log_covers(const struct flow_log *flow_log, const struct interface *interface);
+
+/* What deliver/ needs to know of a flow log; borrows from both. */
+struct destination_settings flow_log_destination(const struct config *config, const struct flow_log *flow_log,
+                                                 uint64_t origin);
+
+/* The section on keys of flowlog.yaml(5), as troff. */
+void config_manual(struct buf *buf);
