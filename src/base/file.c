@@ -79,7 +79,7 @@ static int write_synced(const char *path, const void *data, size_t len)
     return r;
 }
 
-static void sync_folder_of(const char *path)
+void file_sync_folder_of(const char *path)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -102,6 +102,6 @@ int file_replace(const char *path, const void *data, size_t len, struct fault *f
         (void)unlink(aside);
         return fault_set(fault, r, "%s: cannot write: %s", path, strerror(-r));
     }
-    sync_folder_of(path);
+    file_sync_folder_of(path);
     return 0;
 }

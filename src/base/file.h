@@ -21,3 +21,6 @@ int file_replace(const char *path, const void *data, size_t len, struct fault *f
 
 /* Writes all of it, going on after short writes and signals. */
 int file_write_all(int fd, const void *data, size_t len) MUST_USE;
+
+/* Makes a rename in the file's folder last through a power cut, where the file system can. */
+void file_sync_folder_of(const char *path);

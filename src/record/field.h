@@ -3,10 +3,11 @@
 
 /*
  * The field catalogue: one row per record field, from which the format parser, the text and JSON writers, the
- * readers, `flowlog fields`, the manual page and (later) Parquet, SQL and the console are fed. Rows are in the
- * order of AWS's tables: 54 VPC fields, the transit gateway's own, then ours (x-).
+ * readers, `flowlog fields`, the manual page and (later) Parquet, SQL and the console are fed. Rows are in
+ * the order of AWS's tables: 54 VPC fields, the transit gateway's own, then ours (x-).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -111,15 +112,31 @@ enum field_id {
 
 struct field {
     const char *name;
-    uint8_t version; /* record version that introduced it; our own have the newest, 11 */
-    uint8_t type;    /* enum field_type: AWS's Parquet type */
-    uint8_t kind;    /* enum field_kind */
-    uint8_t scope;   /* enum field_scope, or-ed */
-    const char *absent_when;
+    uint8_t name_len;
+    uint8_t version;         /* record version that introduced it; our own have the newest, 11 */
+    uint8_t type;            /* enum field_type: AWS's Parquet type */
+    uint8_t kind;            /* enum field_kind */
+    uint8_t scope;           /* enum field_scope, or-ed */
+    uint64_t max;            /* largest number it holds; 0 where it holds no number */
+    const char *absent_when; /* when the value is `-` */
     const char *meaning;
 };
 
 extern const struct field field_catalogue[FIELD_COUNT];
+
+/* AWS's own word for the type: INT_32, INT_64, STRING. */
+const char *field_type_name(enum field_type type);
+
+static inline bool field_is_own(enum field_id id)
+{
+    return field_catalogue[id].scope == FIELD_SCOPE_OWN;
+}
+
+/* Kinds whose value is a number in a record and in JSON. */
+static inline bool field_is_number(enum field_id id)
+{
+    return field_catalogue[id].max != 0;
+}
 
 /* The field of that exact name, or -1. */
 int field_find(const char *name, size_t len);

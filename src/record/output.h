@@ -13,17 +13,30 @@ enum output_form {
     OUTPUT_TEXT_GZ, /* .log.gz: one gzip member */
     OUTPUT_JSON,    /* .json: JSON lines */
     OUTPUT_JSON_GZ, /* .json.gz */
+    OUTPUT_CSV,     /* .csv: RFC 4180, always with a header line; `-` is an empty cell */
+    OUTPUT_CSV_GZ,  /* .csv.gz */
 };
 
 struct output;
 
+/* By the extension; OUTPUT_TEXT for NULL and for names that say nothing. */
 enum output_form output_form_of(const char *path);
 
-/* `path` NULL or "-" is standard output. A header line comes first, once, if asked for (text forms only). A file
- * is written beside its name and put in place by output_close. */
+/*
+ * `path` NULL or "-" is standard output. A header line comes first, once, if asked for (text forms only). A
+ * file is written beside its name and put in place by output_close; what is no regular file (a pipe,
+ * /dev/null) is written straight into. `format` is copied. -ENOTSUP for a name that asks for a form we do not
+ * write (.parquet, .zst).
+ */
 int output_open(struct output **ret, const char *path, enum output_form form, const struct format *format,
                 bool header, struct fault *fault) MUST_USE;
 int output_write(struct output *output, const struct record *record, struct fault *fault) MUST_USE;
+
+/* Other fields from the next record on; JSON only, where each record names its own. */
+void output_set_format(struct output *output, const struct format *format);
+
+/* Hands what is buffered to the file, so that a reader of a pipe or terminal sees it. */
+int output_flush(struct output *output, struct fault *fault) MUST_USE;
 
 /* Flushes, syncs, renames; frees in every case. */
 int output_close(struct output *output, struct fault *fault) MUST_USE;

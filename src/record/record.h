@@ -45,8 +45,8 @@ static inline void record_set_text(struct record *record, enum field_id field, c
 static inline void record_set_string(struct record *record, enum field_id field, const char *text)
 {
     size_t len = strlen(text);
-    record->values[field] = (struct value){.text = text, .len = (uint32_t)len,
-                                           .kind = len ? VALUE_TEXT : VALUE_ABSENT};
+    record->values[field] =
+        (struct value){.text = text, .len = (uint32_t)len, .kind = len ? VALUE_TEXT : VALUE_ABSENT};
 }
 
 static inline void record_set_address(struct record *record, enum field_id field, const uint8_t *bytes,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Records as AWS text lines and as JSON lines. */
+/* Records as AWS text lines: fields separated by single spaces, `-` where there is no value (record.md 1). */
 
 #include "base/buf.h"
 #include "base/fault.h"
@@ -11,13 +11,16 @@
 /* One line with its newline. The version column prints the format's version. */
 void record_write_text(struct buf *buf, const struct format *format, const struct record *record);
 
-/* One object per line: field names with hyphens, numbers as numbers, absent as null (contract.md 2). */
-void record_write_json(struct buf *buf, const struct format *format, const struct record *record);
+/*
+ * Parses one line (without its line end) by the format: sets the format's fields, leaves the others. Numbers
+ * become numbers; words and addresses stay text that points into `line`. -EINVAL with the reason (contract.md
+ * 20).
+ */
+int record_parse_text(struct record *record, const struct format *format, const char *line, size_t len,
+                      struct fault *fault) MUST_USE;
 
 /*
- * Parses one line (without its line end) by the format; values point into `line`, addresses into `addresses`
- * (one slot per field of the format, caller's). -EINVAL with the reason (contract.md 20).
+ * Percent-encodes a tag or rule text so that it is one field: RFC 3986's unreserved characters stay
+ * (record.md 5.14). "" stays "": absent.
  */
-struct address;
-int record_parse_text(struct record *record, const struct format *format, const char *line, size_t len,
-                      struct address *addresses, struct fault *fault) MUST_USE;
+void record_encode_text(struct buf *buf, const char *text, size_t len);

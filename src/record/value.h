@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One value read from foreign text, checked against what its field may hold (contract.md 20). */
+
+#include <stddef.h>
+
+#include "base/fault.h"
+#include "record/record.h"
+
+/*
+ * The value of one field, without separators: `-` is absent; digits become a number within the field's bound,
+ * milliseconds in a time become seconds (record.md 5.5); addresses, actions and statuses are checked and stay
+ * text that points into `text`. Words must be free of spaces and control characters already: the caller
+ * splits on them. -EINVAL with the reason.
+ */
+int value_parse(struct value *ret, enum field_id field, const char *text, size_t len,
+                struct fault *fault) MUST_USE;
+
+/* A number that some other notation held, against the field's bound. */
+int value_check_number(struct value *ret, enum field_id field, uint64_t number, struct fault *fault) MUST_USE;
+
+/* RFC 3629, without overlong forms and surrogates. */
+bool value_is_utf8(const char *text, size_t len);
+
+/* What of `text` fits a message, with unprintable bytes as '?'; returns `to`. */
+#define VALUE_EXCERPT_MAX 64
+const char *value_excerpt(char to[static VALUE_EXCERPT_MAX], const char *text, size_t len);
