@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "capture/live.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "flow.skel.h"
+
+/* Not in the headers of Debian 12; values of the kernel's ABI (6.6). */
+enum { TCX_INGRESS = 46, TCX_EGRESS = 47 };
+enum { TCX_FIRST = 1U << 3, TCX_LAST = 1U << 4 };
+
+enum { READ_BATCH = 8192 };
+
+/* Our filter among those of clsact: first on the way in, last on the way out. */
+enum { CLSACT_HANDLE = 0xf10, CLSACT_FIRST = 1, CLSACT_LAST = 0xffff };
+
+#define CAPTURED_CLSACT 4U      /* value bits of the captured map that only user space reads */
+#define CAPTURED_CLSACT_MADE 8U /* the qdisc is ours too */
+
+struct live {
+    struct flow_bpf *bpf;
+    struct capture_state *state; /* the kernel's, mapped */
+    struct ring_buffer *wake;
+    struct bpf_link *drop_link;
+    char pins[256]; /* "" when nothing is pinned */
+    enum live_attach attach;
+    const char *kind;
+    bool adopted;
+    int flow_fds[2];
+    unsigned active; /* index into flow_fds */
+    int *links;      /* unpinned links by ifindex and direction, when there are no pins */
+    size_t link_count;
+    struct flow_key *keys; /* READ_BATCH of each */
+    struct flow_counts *counts;
+};
+
+static void pin_path(const struct live *live, char ret[static 320], const char *name)
+{
+    (void)snprintf(ret, 320, "%s/%s", live->pins, name);
+}
+
+static void link_pin_name(char ret[static 32], uint32_t ifindex, enum flow_direction direction)
+{
+    (void)snprintf(ret, 32, "link-%u-%s", ifindex, direction == FLOW_INGRESS ? "in" : "out");
+}
+
+static struct bpf_map *pinned_map(struct flow_bpf *bpf, unsigned index)
+{
+    struct bpf_map *maps[] = {bpf->maps.flows_a, bpf->maps.flows_b,  bpf->maps.active, bpf->maps.accounts,
+                              bpf->maps.discards, bpf->maps.captured, bpf->maps.state,  bpf->maps.wake};
+    return index < ARRAY_SIZE(maps) ? maps[index] : NULL;
+}
+
+/* Takes over the maps of an earlier process: all of them, or none. */
+static void adopt_maps(struct live *live)
+{
+    int fds[16];
+    unsigned count = 0;
+    struct bpf_map *map;
+    while ((map = pinned_map(live->bpf, count))) {
+        char path[320];
+        pin_path(live, path, bpf_map__name(map));
+        fds[count] = bpf_obj_get(path);
+        if (fds[count] < 0)
+            break;
+        count++;
+    }
+    live->adopted = count > 0 && !pinned_map(live->bpf, count);
+    for (unsigned i = 0; i < count; i++) {
+        if (live->adopted && bpf_map__reuse_fd(pinned_map(live->bpf, i), fds[i]) < 0)
+            live->adopted = false;
+        close(fds[i]);
+    }
+}
+
+static int pin_maps(struct live *live, struct fault *fault)
+{
+    struct bpf_map *map;
+    for (unsigned i = 0; !live->adopted && (map = pinned_map(live->bpf, i)); i++) {
+        char path[320];
+        pin_path(live, path, bpf_map__name(map));
+        (void)unlink(path); /* a remnant of an incomplete set */
+        int r = bpf_map__pin(map, path);
+        if (r < 0)
+            return fault_set(fault, r, "cannot pin %s: %s", path, strerror(-r));
+    }
+    return 0;
+}
+
+static uint32_t map_id(int fd)
+{
+    struct bpf_map_info info = {0};
+    __u32 len = sizeof info;
+    return bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ? 0 : info.id;
+}
+
+static int find_active(struct live *live, struct fault *fault)
+{
+    __u32 zero = 0;
+    __u32 id = 0;
+    live->flow_fds[0] = bpf_map__fd(live->bpf->maps.flows_a);
+    live->flow_fds[1] = bpf_map__fd(live->bpf->maps.flows_b);
+    if (bpf_map_lookup_elem(bpf_map__fd(live->bpf->maps.active), &zero, &id) < 0)
+        return fault_set(fault, -errno, "cannot read the active flow map: %s", strerror(errno));
+    live->active = id == map_id(live->flow_fds[1]);
+    return 0;
+}
+
+static uint32_t own_namespace(void)
+{
+    struct stat status;
+    return stat("/proc/self/ns/net", &status) < 0 ? 0 : (uint32_t)status.st_ino;
+}
+
+static int map_state(struct live *live, uint32_t map_entries, struct fault *fault)
+{
+    void *state = mmap(NULL, sizeof *live->state, PROT_READ | PROT_WRITE, MAP_SHARED,
+                       bpf_map__fd(live->bpf->maps.state), 0);
+    if (state == MAP_FAILED)
+        return fault_set(fault, -errno, "cannot map the kernel's state: %s", strerror(errno));
+    live->state = state;
+    live->state->netns = own_namespace();
+    live->state->wake_at = map_entries / 2;
+    live_set_clock(live);
+    return 0;
+}
+
+/* The new drop program is attached before it takes charge, and the old one goes after: no drop falls between. */
+static int attach_drop_program(struct live *live, uint32_t generation, struct fault *fault)
+{
+    live->drop_link = bpf_program__attach(live->bpf->progs.discarded);
+    if (!live->drop_link)
+        return fault_set(fault, -errno, "cannot follow discarded packets (tracepoint kfree_skb): %s",
+                         strerror(errno));
+    __atomic_store_n(&live->state->drop_program, generation, __ATOMIC_SEQ_CST);
+    if (!live->pins[0])
+        return 0;
+    char path[320];
+    pin_path(live, path, "link-drop");
+    (void)unlink(path);
+    int r = bpf_link__pin(live->drop_link, path);
+    return r < 0 ? fault_set(fault, r, "cannot pin %s: %s", path, strerror(-r)) : 0;
+}
+
+static uint32_t next_generation(const struct live *live)
+{
+    __u32 zero = 0;
+    struct capture_state state = {0};
+    if (live->adopted)
+        (void)bpf_map_lookup_elem(bpf_map__fd(live->bpf->maps.state), &zero, &state);
+    return state.drop_program + 1;
+}
+
+static int ignore_wake(void *context, void *data, size_t size)
+{
+    return 0;
+}
+
+static int start(struct live *live, const struct live_options *options, struct fault *fault)
+{
+    (void)bpf_map__set_max_entries(live->bpf->maps.flows_a, options->map_entries);
+    (void)bpf_map__set_max_entries(live->bpf->maps.flows_b, options->map_entries);
+    if (live->pins[0])
+        adopt_maps(live);
+    uint32_t generation = next_generation(live);
+    live->bpf->rodata->drop_generation = generation;
+    int r = flow_bpf__load(live->bpf);
+    if (r < 0)
+        return fault_set(fault, r,
+                         "the kernel refuses the capture programs: %s (needs kernel 5.17 or later with BTF, and "
+                         "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)",
+                         strerror(-r));
+    r = live->pins[0] ? pin_maps(live, fault) : 0;
+    if (r == 0)
+        r = map_state(live, options->map_entries, fault);
+    if (r == 0)
+        r = find_active(live, fault);
+    if (r < 0)
+        return r;
+    live->wake = ring_buffer__new(bpf_map__fd(live->bpf->maps.wake), ignore_wake, NULL, NULL);
+    if (!live->wake)
+        return fault_set(fault, -errno, "cannot open the wake-up buffer: %s", strerror(errno));
+    return attach_drop_program(live, generation, fault);
+}
+
+int live_open(struct live **ret, const struct live_options *options, struct fault *fault)
+{
+    struct live *live = calloc(1, sizeof *live);
+    if (!live)
+        return fault_set(fault, -ENOMEM, "out of memory");
+    live->attach = options->attach;
+    live->kind = "";
+    live->keys = calloc(READ_BATCH, sizeof *live->keys);
+    live->counts = calloc(READ_BATCH, sizeof *live->counts);
+    live->bpf = flow_bpf__open();
+    int r = live->bpf && live->keys && live->counts ? 0 : fault_set(fault, -ENOMEM, "out of memory");
+    if (r == 0 && options->pin_folder) {
+        (void)snprintf(live->pins, sizeof live->pins, "%s", options->pin_folder);
+        if (mkdir(live->pins, 0700) < 0 && errno != EEXIST)
+            r = fault_set(fault, -errno, "%s: cannot create the folder for pins: %s", live->pins, strerror(errno));
+    }
+    if (r == 0)
+        r = start(live, options, fault);
+    if (r < 0) {
+        live_close(live);
+        return r;
+    }
+    *ret = live;
+    return 0;
+}
+
+static int program_fd(const struct live *live, bool ethernet, enum flow_direction direction)
+{
+    const struct bpf_program *programs[2][2] = {
+        {live->bpf->progs.ingress_ip, live->bpf->progs.egress_ip},
+        {live->bpf->progs.ingress_ethernet, live->bpf->progs.egress_ethernet},
+    };
+    return bpf_program__fd(programs[ethernet][direction]);
+}
+
+/* Without pins the descriptor is all that keeps the link. */
+static int keep_link(struct live *live, int fd)
+{
+    int *links = reallocarray(live->links, live->link_count + 1, sizeof *links);
+    if (!links)
+        return -ENOMEM;
+    links[live->link_count++] = fd;
+    live->links = links;
+    return 0;
+}
+
+/* An earlier process's link gets our program without a packet passing uncounted; a dead one is removed. */
+static bool update_pinned_link(const char *path, int program)
+{
+    AUTO_CLOSE int fd = bpf_obj_get(path);
+    if (fd >= 0 && bpf_link_update(fd, program, NULL) == 0)
+        return true;
+    (void)unlink(path);
+    return false;
+}
+
+static int attach_tcx(struct live *live, uint32_t ifindex, bool ethernet, enum flow_direction direction)
+{
+    int program = program_fd(live, ethernet, direction);
+    char name[32];
+    char path[320];
+    link_pin_name(name, ifindex, direction);
+    pin_path(live, path, name);
+    if (live->pins[0] && update_pinned_link(path, program))
+        return 0;
+    bool ingress = direction == FLOW_INGRESS;
+    LIBBPF_OPTS(bpf_link_create_opts, options, .flags = ingress ? TCX_FIRST : TCX_LAST);
+    AUTO_CLOSE int fd = bpf_link_create(program, (int)ifindex, ingress ? TCX_INGRESS : TCX_EGRESS, &options);
+    if (fd < 0)
+        return -errno;
+    if (live->pins[0])
+        return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+    int r = keep_link(live, fd);
+    if (r == 0)
+        (void)TAKE_FD(fd);
+    return r;
+}
+
+static void set_captured(struct live *live, uint32_t ifindex, __u32 flags)
+{
+    (void)bpf_map_update_elem(bpf_map__fd(live->bpf->maps.captured), &ifindex, &flags, BPF_ANY);
+}
+
+static __u32 captured_flags(const struct live *live, uint32_t ifindex)
+{
+    __u32 flags = 0;
+    (void)bpf_map_lookup_elem(bpf_map__fd(live->bpf->maps.captured), &ifindex, &flags);
+    return flags;
+}
+
+static struct bpf_tc_hook clsact_hook(uint32_t ifindex, enum bpf_tc_attach_point point)
+{
+    return (struct bpf_tc_hook){.sz = sizeof(struct bpf_tc_hook), .ifindex = (int)ifindex, .attach_point = point};
+}
+
+static struct bpf_tc_opts clsact_filter(enum flow_direction direction)
+{
+    return (struct bpf_tc_opts){.sz = sizeof(struct bpf_tc_opts),
+                                .handle = CLSACT_HANDLE,
+                                .priority = direction == FLOW_INGRESS ? CLSACT_FIRST : CLSACT_LAST};
+}
+
+static int attach_clsact(struct live *live, uint32_t ifindex, bool ethernet, __u32 *flags)
+{
+    struct bpf_tc_hook both = clsact_hook(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+    int r = bpf_tc_hook_create(&both);
+    if (r == 0)
+        *flags |= CAPTURED_CLSACT_MADE;
+    else if (r != -EEXIST)
+        return r;
+    *flags |= CAPTURED_CLSACT;
+    for (unsigned direction = 0; direction < FLOW_DIRECTIONS; direction++) {
+        struct bpf_tc_hook hook = clsact_hook(ifindex, direction == FLOW_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+        struct bpf_tc_opts filter = clsact_filter(direction);
+        filter.prog_fd = program_fd(live, ethernet, direction);
+        filter.flags = BPF_TC_F_REPLACE;
+        r = bpf_tc_attach(&hook, &filter);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void detach_clsact(uint32_t ifindex, __u32 flags)
+{
+    for (unsigned direction = 0; direction < FLOW_DIRECTIONS; direction++) {
+        struct bpf_tc_hook hook = clsact_hook(ifindex, direction == FLOW_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+        struct bpf_tc_opts filter = clsact_filter(direction);
+        (void)bpf_tc_detach(&hook, &filter);
+    }
+    struct bpf_tc_hook both = clsact_hook(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+    if (flags & CAPTURED_CLSACT_MADE)
+        (void)bpf_tc_hook_destroy(&both);
+}
+
+int live_attach(struct live *live, uint32_t ifindex, bool ethernet, bool bridge, struct fault *fault)
+{
+    __u32 before = captured_flags(live, ifindex);
+    __u32 flags = CAPTURED | (bridge ? CAPTURED_BRIDGE : 0) | (before & CAPTURED_CLSACT_MADE);
+    int r = -EOPNOTSUPP;
+    if (live->attach != LIVE_ATTACH_CLSACT && !(before & CAPTURED_CLSACT)) {
+        r = attach_tcx(live, ifindex, ethernet, FLOW_INGRESS);
+        if (r == 0)
+            r = attach_tcx(live, ifindex, ethernet, FLOW_EGRESS);
+        live->kind = r == 0 ? "tcx" : live->kind;
+    }
+    /* Kernels before 6.6 know no tcx and answer EINVAL. */
+    if (r < 0 && r != -ENODEV && live->attach != LIVE_ATTACH_TCX) {
+        r = attach_clsact(live, ifindex, ethernet, &flags);
+        live->kind = r == 0 ? "clsact" : live->kind;
+    }
+    if (r < 0)
+        return fault_set(fault, r, "cannot attach to interface %u: %s", ifindex, strerror(-r));
+    set_captured(live, ifindex, flags);
+    return 0;
+}
+
+void live_detach(struct live *live, uint32_t ifindex)
+{
+    __u32 flags = captured_flags(live, ifindex);
+    (void)bpf_map_delete_elem(bpf_map__fd(live->bpf->maps.captured), &ifindex);
+    if (flags & CAPTURED_CLSACT)
+        detach_clsact(ifindex, flags);
+    for (unsigned direction = 0; live->pins[0] && direction < FLOW_DIRECTIONS; direction++) {
+        char name[32];
+        char path[320];
+        link_pin_name(name, ifindex, direction);
+        pin_path(live, path, name);
+        (void)unlink(path);
+    }
+}
+
+const char *live_attach_kind(const struct live *live)
+{
+    return live->kind;
+}
+
+bool live_adopted(const struct live *live)
+{
+    return live->adopted;
+}
+
+int live_wake_fd(const struct live *live)
+{
+    return ring_buffer__epoll_fd(live->wake);
+}
+
+void live_wake_clear(struct live *live)
+{
+    (void)ring_buffer__consume(live->wake);
+}
+
+void live_set_clock(struct live *live)
+{
+    live->state->wall_offset_ns = clock_wall_ns() - clock_monotonic_ns();
+}
+
+int live_flip(struct live *live, struct fault *fault)
+{
+    __u32 zero = 0;
+    unsigned other = !live->active;
+    /* The kernel lets the update of a map in a map return only after running programs have ended. */
+    if (bpf_map_update_elem(bpf_map__fd(live->bpf->maps.active), &zero, &live->flow_fds[other], BPF_ANY) < 0)
+        return fault_set(fault, -errno, "cannot flip the flow maps: %s", strerror(errno));
+    __atomic_store_n(&live->state->inserted, 0, __ATOMIC_SEQ_CST);
+    live->active = other;
+    return 0;
+}
+
+/* One pass over the quiescent map by `step`, which is a batch lookup with or without deletion. */
+typedef int batch_step(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
+                       const struct bpf_map_batch_opts *options);
+
+static int for_each_batch(struct live *live, batch_step *step, live_flow_visitor *visit, void *context,
+                          struct fault *fault)
+{
+    LIBBPF_OPTS(bpf_map_batch_opts, options);
+    __u64 position = 0; /* the kernel's cursor: a bucket number, of 4 bytes */
+    bool first = true;
+    for (;;) {
+        __u32 count = READ_BATCH;
+        int r = step(live->flow_fds[!live->active], first ? NULL : &position, &position, live->keys, live->counts,
+                     &count, &options);
+        bool end = r < 0 && errno == ENOENT;
+        if (r < 0 && !end)
+            return fault_set(fault, -errno, "cannot read the flow map: %s", strerror(errno));
+        r = visit && count ? visit(context, live->keys, live->counts, count) : 0;
+        if (r < 0 || end)
+            return r;
+        first = false;
+    }
+}
+
+int live_read(struct live *live, live_flow_visitor *visit, void *context, struct fault *fault)
+{
+    return for_each_batch(live, bpf_map_lookup_batch, visit, context, fault);
+}
+
+int live_clear(struct live *live, struct fault *fault)
+{
+    return for_each_batch(live, bpf_map_lookup_and_delete_batch, NULL, NULL, fault);
+}
+
+static void add_account(struct account *sum, const struct account *part)
+{
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)part;
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
+        to[i] += from[i];
+}
+
+static int take_accounts(int fd, uint32_t window, live_account_visitor *visit, void *context)
+{
+    int cpus = libbpf_num_possible_cpus();
+    AUTO_FREE struct account *parts = cpus > 0 ? calloc((size_t)cpus, sizeof *parts) : NULL;
+    if (!parts)
+        return -ENOMEM;
+    struct account_key key;
+    struct account_key next;
+    int r = bpf_map_get_next_key(fd, NULL, &next);
+    while (r == 0) {
+        key = next;
+        r = bpf_map_get_next_key(fd, &key, &next);
+        if (key.window >= window || bpf_map_lookup_elem(fd, &key, parts) < 0)
+            continue;
+        struct account sum = {0};
+        for (int cpu = 0; cpu < cpus; cpu++)
+            add_account(&sum, &parts[cpu]);
+        visit(context, &key, &sum);
+        (void)bpf_map_delete_elem(fd, &key);
+    }
+    return 0;
+}
+
+static void take_discards(int fd, uint32_t window, live_discard_visitor *visit, void *context)
+{
+    struct discard_key key;
+    struct discard_key next;
+    int r = bpf_map_get_next_key(fd, NULL, &next);
+    while (r == 0) {
+        __u64 packets = 0;
+        key = next;
+        r = bpf_map_get_next_key(fd, &key, &next);
+        if (key.window >= window || bpf_map_lookup_elem(fd, &key, &packets) < 0)
+            continue;
+        visit(context, &key, packets);
+        (void)bpf_map_delete_elem(fd, &key);
+    }
+}
+
+int live_take_accounts(struct live *live, uint32_t window, live_account_visitor *account,
+                       live_discard_visitor *discard, void *context, struct fault *fault)
+{
+    take_discards(bpf_map__fd(live->bpf->maps.discards), window, discard, context);
+    int r = take_accounts(bpf_map__fd(live->bpf->maps.accounts), window, account, context);
+    return r < 0 ? fault_set(fault, r, "cannot read the accounts: %s", strerror(-r)) : 0;
+}
+
+void live_state(const struct live *live, struct capture_state *ret)
+{
+    *ret = *live->state;
+}
+
+static void remove_pins(const struct live *live)
+{
+    char path[320];
+    pin_path(live, path, "link-drop");
+    (void)unlink(path);
+    struct bpf_map *map;
+    for (unsigned i = 0; (map = pinned_map(live->bpf, i)); i++) {
+        pin_path(live, path, bpf_map__name(map));
+        (void)unlink(path);
+    }
+    (void)rmdir(live->pins);
+}
+
+void live_stop(struct live *live)
+{
+    __u32 ifindex;
+    while (bpf_map_get_next_key(bpf_map__fd(live->bpf->maps.captured), NULL, &ifindex) == 0)
+        live_detach(live, ifindex);
+    for (size_t i = 0; i < live->link_count; i++)
+        close(live->links[i]);
+    live->link_count = 0;
+    if (live->pins[0])
+        remove_pins(live);
+    bpf_link__destroy(TAKE(live->drop_link));
+}
+
+void live_close(struct live *live)
+{
+    if (!live)
+        return;
+    ring_buffer__free(live->wake);
+    if (live->drop_link && live->pins[0])
+        bpf_link__disconnect(live->drop_link); /* the pin holds it */
+    bpf_link__destroy(live->drop_link);
+    for (size_t i = 0; i < live->link_count; i++)
+        close(live->links[i]);
+    if (live->state)
+        (void)munmap(live->state, sizeof *live->state);
+    flow_bpf__destroy(live->bpf);
+    free(live->links);
+    free(live->keys);
+    free(live->counts);
+    free(live);
+}

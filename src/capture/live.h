@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Live capture: the kernel programs of src/bpf, attached to interfaces and drained. Maps and links are pinned, so
+ * that the kernel goes on counting when this process dies; the next live_open with the same pin folder goes on
+ * where it was. One thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "base/macro.h"
+#include "bpf/wire.h"
+
+enum live_attach { LIVE_ATTACH_AUTO, LIVE_ATTACH_TCX, LIVE_ATTACH_CLSACT };
+
+struct live_options {
+    uint32_t map_entries;
+    enum live_attach attach;
+    const char *pin_folder; /* on a bpf file system; NULL: nothing is pinned, and nothing outlives the process */
+};
+
+struct live;
+
+int live_open(struct live **ret, const struct live_options *options, struct fault *fault) MUST_USE;
+
+/* Ends the capture: detaches what this daemon attached and removes its pins. The maps can be drained until
+ * live_close. */
+void live_stop(struct live *live);
+
+/* Frees; without live_stop, what is pinned goes on counting. */
+void live_close(struct live *live);
+
+/* Attaches both directions. `ethernet`: packets begin with a link header. -EEXIST is success: it was attached. */
+int live_attach(struct live *live, uint32_t ifindex, bool ethernet, bool bridge, struct fault *fault) MUST_USE;
+void live_detach(struct live *live, uint32_t ifindex);
+
+/* "tcx" or "clsact", once something is attached; "" before. */
+const char *live_attach_kind(const struct live *live);
+
+/* True when live_open found a capture that an earlier process left running. */
+bool live_adopted(const struct live *live);
+
+/* Readable when the kernel wants an early drain. */
+int live_wake_fd(const struct live *live);
+void live_wake_clear(struct live *live);
+
+/* Tells the kernel the wall clock; to be called at start and whenever the clock was set. */
+void live_set_clock(struct live *live);
+
+/* Makes the other flow map the active one. On return no program writes to the quiescent one any more. */
+int live_flip(struct live *live, struct fault *fault) MUST_USE;
+
+/* Visits all flows of the quiescent map; several per call. A negative result ends the reading. */
+typedef int live_flow_visitor(void *context, const struct flow_key *keys, const struct flow_counts *counts,
+                              uint32_t count);
+int live_read(struct live *live, live_flow_visitor *visit, void *context, struct fault *fault) MUST_USE;
+
+/* Empties the quiescent map. */
+int live_clear(struct live *live, struct fault *fault) MUST_USE;
+
+/* Accounts and discards of windows before `window`, summed over CPUs; each is removed from the kernel. */
+typedef void live_account_visitor(void *context, const struct account_key *key, const struct account *account);
+typedef void live_discard_visitor(void *context, const struct discard_key *key, uint64_t packets);
+int live_take_accounts(struct live *live, uint32_t window, live_account_visitor *account,
+                       live_discard_visitor *discard, void *context, struct fault *fault) MUST_USE;
+
+/* The kernel's global state, as it is now. */
+void live_state(const struct live *live, struct capture_state *ret);
