@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the live tests: root, a mounted BPF file system, labs and daemons that are always taken down."""
+
+import os
+
+import pytest
+
+from . import bpf, lab, traffic, witness
+from .daemon import BUILD, Absent, Daemon
+
+
+# Check that the traffic and the firewalls do what the tests say, without the daemon.
+SCENES_ONLY = os.environ.get("FLOWLOG_SCENES_ONLY") == "1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine():
+    """What every live test needs of the machine. Without root there is nothing to test."""
+    if os.geteuid() != 0:
+        pytest.skip("live tests need root: network namespaces, nftables, BPF")
+    if not SCENES_ONLY:
+        assert (BUILD / "flowlogd").exists(), f"{BUILD}/flowlogd is not built"
+    with open("/proc/mounts", encoding="ascii") as file:
+        if not any(line.split()[1:3] == ["/sys/fs/bpf", "bpf"] for line in file):
+            lab.run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    lab.sweep()
+    yield
+    lab.sweep()
+
+
+@pytest.fixture
+def net(machine):
+    made = lab.Lab()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def host(net):
+    made = lab.HostLab(net)
+    traffic.settle(made.client, made.host)  # multicast reports of new addresses
+    return made
+
+
+@pytest.fixture
+def router(net):
+    made = lab.RouterLab(net)
+    traffic.settle(made.client, made.router, made.server)  # multicast reports of new addresses
+    return made
+
+
+@pytest.fixture
+def bridge(net):
+    made = lab.BridgeLab(net)
+    traffic.settle(made.a, made.b, made.host)  # multicast reports of new addresses
+    return made
+
+
+@pytest.fixture
+def start(net, tmp_path):
+    """start(namespace, interfaces, ...): a daemon that captures, taken down before its namespace goes."""
+    started = []
+
+    def start_one(namespace, interfaces, name="d", **options):
+        if SCENES_ONLY:
+            return Absent(namespace)
+        daemon = Daemon(namespace, tmp_path / f"{name}{len(started)}", interfaces, **options)
+        started.append(daemon)
+        return daemon.start()
+
+    yield start_one
+    for daemon in started:
+        daemon.close()
+
+
+@pytest.fixture
+def needs_daemon():
+    if SCENES_ONLY:
+        pytest.skip("scenes only")
+
+
+@pytest.fixture(scope="session")
+def discard_witness(machine, tmp_path_factory):
+    programs = witness.load_discard_witness(tmp_path_factory.mktemp("witness"))
+    yield programs
+    programs.close()
+
+
+@pytest.fixture(scope="session")
+def verdict_object(machine, tmp_path_factory):
+    return bpf.compile_program("verdict", tmp_path_factory.mktemp("verdict"))
+
+
+@pytest.fixture
+def foreign(verdict_object, net):
+    """Foreign programs of verdict.bpf.c, loaded for one test."""
+    programs = bpf.Programs(verdict_object)
+    yield programs
+    programs.close()
+
+
+@pytest.fixture
+def cgroup():
+    """A cgroup of the unified hierarchy; `enter` puts sockets into it that are made inside the block."""
+    made = Cgroup()
+    yield made
+    made.remove()
+
+
+class Cgroup:
+    def __init__(self):
+        with open("/proc/mounts", encoding="ascii") as file:
+            mounts = [line.split()[1] for line in file if line.split()[2] == "cgroup2"]
+        assert mounts, "no cgroup2 hierarchy is mounted"
+        self.root = mounts[0]
+        self.path = os.path.join(self.root, f"flowlog-test-{os.getpid()}")
+        os.mkdir(self.path)
+
+    def _move(self, path):
+        with open(os.path.join(path, "cgroup.procs"), "w", encoding="ascii") as file:
+            file.write(str(os.getpid()))
+
+    def __enter__(self):
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            home = next(line.split(":", 2)[2].strip() for line in file if line.startswith("0::"))
+        self._home = self.root + home
+        self._move(self.path)
+        return self
+
+    def __exit__(self, *_):
+        self._move(self._home)
+
+    def remove(self):
+        lab.wait_for(lambda: self._try_remove(), what="an empty cgroup")
+
+    def _try_remove(self):
+        try:
+            os.rmdir(self.path)
+        except OSError:
+            return False
+        return True
