@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void ledger_done(struct ledger *ledger)
+{
+    free(ledger->rows);
+    *ledger = (struct ledger){0};
+}
+
+struct ledger_row *ledger_find(const struct ledger *ledger, uint32_t window, uint16_t interface)
+{
+    for (size_t i = ledger->count; i-- > 0;)
+        if (ledger->rows[i].window == window && ledger->rows[i].interface == interface)
+            return &ledger->rows[i];
+    return NULL;
+}
+
+struct ledger_row *ledger_row(struct ledger *ledger, uint32_t window, uint16_t interface)
+{
+    struct ledger_row *found = ledger_find(ledger, window, interface);
+    if (found)
+        return found;
+    if (ledger->count == ledger->capacity) {
+        size_t capacity = ledger->capacity ? ledger->capacity * 2 : 64;
+        struct ledger_row *rows = reallocarray(ledger->rows, capacity, sizeof *rows);
+        if (!rows)
+            return NULL;
+        ledger->rows = rows;
+        ledger->capacity = capacity;
+    }
+    struct ledger_row *row = &ledger->rows[ledger->count++];
+    *row = (struct ledger_row){.window = window, .interface = interface};
+    return row;
+}
+
+void ledger_forget(struct ledger *ledger, uint32_t window)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < ledger->count; i++)
+        if (ledger->rows[i].window >= window)
+            ledger->rows[kept++] = ledger->rows[i];
+    ledger->count = kept;
+}
+
+void ledger_add_account(struct ledger_row *row, const struct account *account)
+{
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
+        const struct account_side *from = &account->side[i];
+        struct ledger_side *to = &row->side[i];
+        to->seen += from->packets;
+        to->not_ip += from->not_ip;
+        to->malformed += from->malformed;
+        to->added += from->added;
+        to->lost_full += from->lost_full;
+        to->lost_busy += from->lost_busy;
+        to->discarded += from->discarded;
+    }
+    row->balanced = true;
+}
+
+void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, uint64_t packets)
+{
+    for (unsigned i = 0; i < LEDGER_REASONS; i++) {
+        struct ledger_reason *reason = &row->reasons[i];
+        if (reason->packets && (reason->reason != key->reason || reason->direction != key->direction))
+            continue;
+        reason->reason = key->reason;
+        reason->direction = key->direction;
+        reason->packets += packets;
+        return;
+    }
+}
+
+int64_t ledger_difference(const struct ledger_side *side)
+{
+    return (int64_t)(side->seen - side->recorded - side->excluded - side->not_ip - side->malformed -
+                     side->lost_full - side->lost_busy);
+}
+
+uint64_t ledger_lost(const struct ledger_row *row)
+{
+    uint64_t lost = 0;
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++)
+        lost += row->side[i].lost_full + row->side[i].lost_busy;
+    return lost;
+}
