@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * From a flow to its record. What the interface says is filled in once; each flow sets only what it brings.
+ * The record belongs to the emitter, points into the flow and the interface, and holds until the next call.
+ */
+
+#include <stdint.h>
+
+#include "flow/flow.h"
+#include "flow/interface.h"
+#include "record/format.h"
+#include "record/record.h"
+
+struct emit {
+    struct record record;
+    const struct address
+        *primary[2]; /* own IPv4 and IPv6; NULL: addresses of that family stand as they are */
+    const char *(*drop_reason_name)(uint16_t reason);
+};
+
+/*
+ * `interface` is borrowed until the last record of it. `drop_reason_name` gives the text of x-drop-reason,
+ * NULL for a number nobody knows; it may be NULL itself, where no kernel says why packets were dropped.
+ */
+void emit_init(struct emit *emit, const struct interface *interface, const struct format *format,
+               const char *(*drop_reason_name)(uint16_t reason));
+
+/* `window`: its start, seconds since the epoch. */
+const struct record *emit_flow(struct emit *emit, const struct flow *flow, uint64_t window);
+
+/* The lines that stand for a window without flows (record.md 5.7): start and end are its first and last
+ * second. */
+const struct record *emit_nodata(struct emit *emit, uint64_t window, uint32_t interval);
+const struct record *emit_skipdata(struct emit *emit, uint64_t window, uint32_t interval,
+                                   uint64_t lost_packets);
+
+/* The word of x-reject-source; NULL for REJECT_NONE. */
+const char *reject_source_name(uint8_t source);
