@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The interfaces being recorded: from a link that the configuration covers to an index that flows carry. An entry
+ * stays after its link has gone until every window with its packets is delivered.
+ */
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/live.h"
+#include "flow/interface.h"
+#include "topology/identity.h"
+#include "topology/links.h"
+
+#define REGISTRY_MAX UINT16_MAX
+
+struct registered {
+    bool used;
+    bool attached;
+    bool gone;            /* the link is no more */
+    uint32_t gone_window; /* WINDOW_SECONDS since the epoch, when it went */
+    uint32_t since_window;
+    uint32_t ifindex;
+    char device[IF_NAMESIZE];
+    char error[256]; /* why it is not attached; "" when it is */
+    const struct topology_rule *rule;
+    struct interface interface;
+    struct link_counters baseline; /* the kernel's own counters when capture began */
+    struct link_counters latest;   /* and when a window was last closed */
+    uint64_t frames[FLOW_DIRECTIONS]; /* frames at the hooks since capture began */
+    uint64_t packets[FLOW_DIRECTIONS]; /* and wire packets */
+};
+
+struct registry {
+    struct registered **entries; /* owned, each allocated alone: pointers into them stay */
+    uint32_t count;              /* entries that were ever used; indexes are below */
+    uint32_t last;               /* index of the last one looked up: drains come in runs */
+};
+
+void registry_done(struct registry *registry);
+
+/* Entry of the living link with this ifindex, or of the one that had it last; its index in *ret_index. */
+struct registered *registry_find(struct registry *registry, uint32_t ifindex, uint16_t *ret_index);
+
+struct registered *registry_at(const struct registry *registry, uint16_t index);
+
+/* A free entry, cleared and marked used; NULL when there is no room. */
+struct registered *registry_add(struct registry *registry, uint32_t ifindex);
+
+/* Frees entries that went before `window`. */
+void registry_forget(struct registry *registry, uint32_t window);
+
+/* Whether a used entry has that interface id; for topology's identity_source. */
+bool registry_has_id(void *registry, const char *interface_id);
