@@ -51,7 +51,7 @@ struct topology {
 struct identity_source {
     const struct topology *topology;
     const char *machine_id;
-    /* Whether another interface has that id: two must never share one. */
+    /* Whether a link that is there now has that id: two must never share one. May be NULL. */
     bool (*taken)(void *context, const char *interface_id);
     void *context;
 };

@@ -86,4 +86,4 @@ const struct link *links_find(const struct links *links, uint32_t ifindex);
 const struct link *links_next(const struct links *links, size_t *position); /* start with 0 */
 
 /* Asks the kernel now. -ENODEV when the link is gone. */
-int links_counters(struct links *links, uint32_t ifindex, struct link_counters *ret) MUST_USE;
+int links_counters(uint32_t ifindex, struct link_counters *ret) MUST_USE;
