@@ -301,8 +301,8 @@ def wrong_with(flow, packets, total):
 def show(events, sums):
     """Prints the events with their records; returns the number of mistakes."""
     mistakes = 0
-    row = "  {:<7} {:<8} {:<11} {:>5} {:<11} {:>5} {:>5} {:>7} {:>6} {:>5}  {}"
-    names = ("port of", "towards", "source", "port", "destination", "port", "proto", "packets", "bytes", "flags", "action")
+    row = "  {:<9} {:<9} {:<11} {:>5} {:<11} {:>5} {:>5} {:>7} {:>6} {:>5}  {}"
+    names = ("interface", "direction", "source", "port", "destination", "port", "proto", "packets", "bytes", "flags", "action")
     for event in events:
         print(f"\n{event.sentence}\n" + row.format(*names))
         for flow, packets in event.flows.items():
@@ -310,8 +310,9 @@ def show(events, sums):
             values = total or dict.fromkeys(("packets", "bytes", "tcp-flags"), "-")
             wrong = wrong_with(flow, packets, total)
             mistakes += wrong is not None
-            print(row.format(SIDES[flow.interface], flow.direction, flow.source, flow.source_port or "any",
-                             flow.destination, flow.destination_port or "any", flow.protocol, values["packets"],
+            nameless = "-" if flow.protocol == 1 else "any"
+            print(row.format(SIDES[flow.interface], flow.direction, flow.source, flow.source_port or nameless,
+                             flow.destination, flow.destination_port or nameless, flow.protocol, values["packets"],
                              values["bytes"], values["tcp-flags"], flow.action)
                   + (f"   WRONG: {wrong}" if wrong else ""))
     for flow in sums:
