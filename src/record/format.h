@@ -11,8 +11,8 @@
 #include "record/field.h"
 
 #define FORMAT_FIELDS_MAX 256 /* a field may be listed more than once */
-#define FORMAT_UNKNOWN                                                                  \
-    FIELD_COUNT /* column of a header whose name nobody knows: read over, never written \
+#define FORMAT_UNKNOWN                                                                                       \
+    FIELD_COUNT /* column of a header whose name nobody knows: read over, never written                      \
                  */
 
 struct format {

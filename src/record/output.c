@@ -77,6 +77,11 @@ enum output_form output_form_of(const char *path)
     return found;
 }
 
+bool output_form_is_gzip(enum output_form form)
+{
+    return forms[form].gzip;
+}
+
 static void output_free(struct output *output)
 {
     if (output->fd >= 0 && !output->is_stdout)

@@ -3,6 +3,8 @@
 
 /* A stream of records to a file or standard output; the name's extension decides the form. */
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/fault.h"
 #include "record/format.h"
@@ -21,6 +23,7 @@ struct output;
 
 /* By the extension; OUTPUT_TEXT for NULL and for names that say nothing. */
 enum output_form output_form_of(const char *path);
+bool output_form_is_gzip(enum output_form form);
 
 /*
  * `path` NULL or "-" is standard output. A header line comes first, once, if asked for (text forms only). A
