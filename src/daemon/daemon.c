@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "capture/reasons.h"
+
+/* A packet of the old minute can still be discarded after it ended; then the two minutes are settled together. */
+#define GRACE_NS (1500 * NS_PER_MS)
+#define RETRY_TICKS 5
+#define STOP_PATIENCE_S 5
+#define BPF_FILE_SYSTEM 0xcafe4a11
+
+enum event_source { EVENT_SIGNAL, EVENT_TICK, EVENT_CLOCK, EVENT_LINKS, EVENT_WAKE, EVENT_CONTROL };
+
+static int watch(struct daemon *daemon, int fd, enum event_source source, struct fault *fault)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = source};
+    if (fd < 0 || epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+        return fault_set(fault, -errno, "cannot watch for events: %s", strerror(errno));
+    return 0;
+}
+
+static int open_timers(struct daemon *daemon, struct fault *fault)
+{
+    struct itimerspec tick = {.it_interval.tv_nsec = 250 * NS_PER_MS, .it_value.tv_nsec = 250 * NS_PER_MS};
+    /* Never expires: it is there to be cancelled when somebody sets the clock. */
+    struct itimerspec never = {.it_value.tv_sec = INT64_MAX / 2};
+    daemon->ticks = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    daemon->clock_changes = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (daemon->ticks < 0 || daemon->clock_changes < 0 || timerfd_settime(daemon->ticks, 0, &tick, NULL) < 0 ||
+        timerfd_settime(daemon->clock_changes, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0)
+        return fault_set(fault, -errno, "cannot make timers: %s", strerror(errno));
+    return 0;
+}
+
+static int open_signals(struct daemon *daemon, struct fault *fault)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader of --print that goes away is a write error, no more */
+    daemon->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (daemon->signals < 0)
+        return fault_set(fault, -errno, "cannot take signals: %s", strerror(errno));
+    return 0;
+}
+
+static int watch_everything(struct daemon *daemon, struct fault *fault)
+{
+    daemon->epoll = epoll_create1(EPOLL_CLOEXEC);
+    const struct {
+        int fd;
+        enum event_source source;
+    } sources[] = {
+        {daemon->signals, EVENT_SIGNAL},
+        {daemon->ticks, EVENT_TICK},
+        {daemon->clock_changes, EVENT_CLOCK},
+        {links_fd(daemon->links), EVENT_LINKS},
+        {live_wake_fd(daemon->live), EVENT_WAKE},
+        {control_fd(daemon->control), EVENT_CONTROL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+        int r = watch(daemon, sources[i].fd, sources[i].source, fault);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Hash of what tells this daemon from others that write to the same places. */
+static uint64_t origin_of(const struct daemon *daemon)
+{
+    char resolved[PATH_MAX];
+    const char *state = realpath(daemon->options->state, resolved) ? resolved : daemon->options->state;
+    uint64_t hash = hash_bytes(state, strlen(state), WIRE_VERSION);
+    return hash_bytes(daemon->machine_id, strlen(daemon->machine_id), hash);
+}
+
+/* The folder of our pins, or "" when there is no bpf file system to hold it. */
+static void pin_folder(const struct daemon *daemon, char ret[static PATH_MAX])
+{
+    char parent[PATH_MAX];
+    struct statfs status;
+    ret[0] = '\0';
+    (void)snprintf(parent, sizeof parent, "%s", daemon->config.capture.pin_path);
+    char *slash = strrchr(parent, '/');
+    if (mkdir(parent, 0700) < 0 && errno != EEXIST && slash)
+        *slash = '\0';
+    if (statfs(parent, &status) < 0 || status.f_type != BPF_FILE_SYSTEM) {
+        (void)rmdir(daemon->config.capture.pin_path);
+        log_warning("capture",
+                    "%s is not on a bpf file system: capture goes on, but packets are lost when the daemon dies. "
+                    "Mount it: mount -t bpf bpf /sys/fs/bpf",
+                    daemon->config.capture.pin_path);
+        return;
+    }
+    (void)snprintf(ret, PATH_MAX, "%.4000s/v%d-%016llx", daemon->config.capture.pin_path, WIRE_VERSION,
+                   (unsigned long long)origin_of(daemon));
+}
+
+static int open_capture(struct daemon *daemon, struct fault *fault)
+{
+    char pins[PATH_MAX];
+    pin_folder(daemon, pins);
+    struct live_options options = {.map_entries = (uint32_t)daemon->config.capture.map_entries,
+                                   .attach = (enum live_attach)daemon->config.capture.attach,
+                                   .pin_folder = pins[0] ? pins : NULL};
+    int r = drop_reasons_load(fault);
+    if (r == 0)
+        r = live_open(&daemon->live, &options, fault);
+    if (r == 0 && live_adopted(daemon->live))
+        log_info("capture", "going on where an earlier process left off");
+    return r;
+}
+
+/* What --print shows: AWS's default record, and the few more that people look for first. */
+static int make_print_log(struct daemon *daemon, struct fault *fault)
+{
+    struct flow_log *log = &daemon->print_log;
+    *log = (struct flow_log){.name = "print", .resource = "all", .traffic_type = TRAFFIC_ALL, .interval = 60,
+                             .kind = DESTINATION_STDOUT, .file_format = FILE_FORMAT_PLAIN_TEXT, .id = "print"};
+    return format_parse(&log->format,
+                        "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} "
+                        "${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status} ${tcp-flags} "
+                        "${flow-direction} ${x-reject-source}",
+                        fault);
+}
+
+static int load_config(struct daemon *daemon, struct config *ret, struct fault *fault)
+{
+    struct config_report report;
+    int r = config_load(ret, daemon->options->config_path, daemon->options->state, &report);
+    if (r < 0) {
+        (void)fputs(buf_string(&report.mistakes), stderr);
+        (void)fault_set(fault, r, "%s: %u mistakes in the configuration", daemon->options->config_path,
+                        report.mistake_count);
+    } else if (report.remarks.len) {
+        log_warning("config", "%s", buf_string(&report.remarks));
+    }
+    config_report_done(&report);
+    return r;
+}
+
+static int open_publisher(struct daemon *daemon, struct fault *fault)
+{
+    return publish_open(&daemon->publish, &daemon->config, &daemon->registry, &daemon->windows.ledger,
+                        origin_of(daemon), daemon->options->print ? &daemon->print_log : NULL, fault);
+}
+
+int daemon_open(struct daemon *daemon, const struct daemon_options *options, struct fault *fault)
+{
+    *daemon = (struct daemon){.options = options, .epoll = -1, .signals = -1, .ticks = -1, .clock_changes = -1};
+    daemon->started_s = clock_wall_ns() / NS_PER_S;
+    daemon->live_line = options->print && isatty(STDERR_FILENO);
+    identity_machine(daemon->machine_id);
+    int r = load_config(daemon, &daemon->config, fault);
+    if (r < 0)
+        return r;
+    windows_init(&daemon->windows, daemon->config.capture.max_flows);
+    if ((r = make_print_log(daemon, fault)) < 0 || (r = file_make_folders(options->state, 0750, fault)) < 0 ||
+        (r = open_signals(daemon, fault)) < 0 || (r = open_timers(daemon, fault)) < 0 ||
+        (r = control_open(&daemon->control, options->state, daemon_answer, daemon, fault)) < 0 ||
+        (r = open_capture(daemon, fault)) < 0 || (r = open_publisher(daemon, fault)) < 0)
+        return r;
+    daemon->closed_before = daemon_window_of(clock_wall_ns());
+    r = links_open(&daemon->links, daemon_follow_link, daemon, fault);
+    if (r == 0)
+        r = watch_everything(daemon, fault);
+    daemon->capturing = r == 0;
+    return r;
+}
+
+static void reload(struct daemon *daemon)
+{
+    struct config fresh;
+    struct fault fault = {0};
+    AUTO_BUF struct buf names = BUF_INIT(4096);
+    if (load_config(daemon, &fresh, &fault) < 0) {
+        log_error("config", "not reloaded: %s", fault.text);
+        return;
+    }
+    if (config_unreloadable(&daemon->config, &fresh, &names))
+        log_warning("config", "take effect only after a restart: %s", buf_string(&names));
+    (void)publish_retry(&daemon->publish);
+    publish_close(&daemon->publish);
+    struct config before = daemon->config;
+    daemon->config.flow_logs = fresh.flow_logs;
+    daemon->config.flow_log_count = fresh.flow_log_count;
+    daemon->config.capture.exclude = fresh.capture.exclude;
+    fresh.flow_logs = before.flow_logs;
+    fresh.flow_log_count = before.flow_log_count;
+    config_done(&fresh);
+    if (open_publisher(daemon, &fault) < 0)
+        log_error("config", "%s", fault.text);
+    else
+        log_info("config", "reloaded: %zu flow logs", daemon->config.flow_log_count);
+}
+
+static void take_signal(struct daemon *daemon)
+{
+    struct signalfd_siginfo signal;
+    while (read(daemon->signals, &signal, sizeof signal) == sizeof signal) {
+        if (signal.ssi_signo == SIGHUP)
+            reload(daemon);
+        else
+            daemon->stopping = true;
+    }
+}
+
+static void drain_and_report(struct daemon *daemon)
+{
+    struct fault fault = {0};
+    if (daemon_drain(daemon, &fault) < 0)
+        log_error("capture", "%s", fault.text[0] ? fault.text : "cannot drain the flow map: out of memory");
+}
+
+static void take_tick(struct daemon *daemon)
+{
+    static unsigned ticks;
+    uint64_t expirations;
+    if (read(daemon->ticks, &expirations, sizeof expirations) < 0)
+        return;
+    uint32_t settled = daemon_window_of(clock_wall_ns() - GRACE_NS);
+    if (settled > daemon->closed_before) {
+        drain_and_report(daemon);
+        daemon_close_windows(daemon, settled);
+    }
+    if (++ticks % (4 * RETRY_TICKS) == 0)
+        (void)publish_retry(&daemon->publish);
+    if (daemon->live_line && ticks % 4 == 0)
+        daemon_draw_live_line(daemon);
+}
+
+static void take_clock_change(struct daemon *daemon)
+{
+    uint64_t expirations;
+    struct itimerspec never = {.it_value.tv_sec = INT64_MAX / 2};
+    (void)!read(daemon->clock_changes, &expirations, sizeof expirations); /* fails with ECANCELED: that is the news */
+    (void)timerfd_settime(daemon->clock_changes, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+    live_set_clock(daemon->live);
+    log_info("capture", "the wall clock was set");
+}
+
+static void take_wake(struct daemon *daemon)
+{
+    live_wake_clear(daemon->live);
+    drain_and_report(daemon);
+}
+
+static void dispatch(struct daemon *daemon, enum event_source source)
+{
+    struct fault fault = {0};
+    switch (source) {
+    case EVENT_SIGNAL:
+        take_signal(daemon);
+        break;
+    case EVENT_TICK:
+        take_tick(daemon);
+        break;
+    case EVENT_CLOCK:
+        take_clock_change(daemon);
+        break;
+    case EVENT_LINKS:
+        if (links_process(daemon->links, &fault) < 0)
+            log_error("topology", "%s", fault.text);
+        break;
+    case EVENT_WAKE:
+        take_wake(daemon);
+        break;
+    case EVENT_CONTROL:
+        control_process(daemon->control);
+        break;
+    }
+}
+
+/* Open windows are finished with what there is; destinations that fail get a few more tries. */
+static void finish(struct daemon *daemon)
+{
+    daemon->capturing = false;
+    live_stop(daemon->live);
+    drain_and_report(daemon);
+    daemon_close_windows(daemon, daemon_window_of(clock_wall_ns()) + 1);
+    uint64_t deadline = clock_monotonic_ns() + STOP_PATIENCE_S * NS_PER_S;
+    while (publish_retry(&daemon->publish) && clock_monotonic_ns() < deadline)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 200 * NS_PER_MS}, NULL);
+    for (size_t i = 0; i < daemon->publish.waiting_count; i++)
+        log_error("deliver", "window %llu was not delivered",
+                  (unsigned long long)daemon->publish.waiting[i].flows.window);
+}
+
+int daemon_run(struct daemon *daemon, struct fault *fault)
+{
+    while (!daemon->stopping) {
+        struct epoll_event events[16];
+        int count = epoll_wait(daemon->epoll, events, ARRAY_SIZE(events), -1);
+        if (count < 0 && errno != EINTR)
+            return fault_set(fault, -errno, "cannot wait for events: %s", strerror(errno));
+        for (int i = 0; i < count; i++)
+            dispatch(daemon, events[i].data.u32);
+    }
+    finish(daemon);
+    return 0;
+}
+
+void daemon_close(struct daemon *daemon)
+{
+    publish_close(&daemon->publish);
+    control_close(daemon->control);
+    links_close(daemon->links);
+    live_close(daemon->live);
+    windows_done(&daemon->windows);
+    if (daemon->long_window_open)
+        flow_table_done(&daemon->long_window);
+    registry_done(&daemon->registry);
+    config_done(&daemon->config);
+    const int fds[] = {daemon->epoll, daemon->signals, daemon->ticks, daemon->clock_changes};
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}

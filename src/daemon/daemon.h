@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The running daemon: one thread, one event loop. The kernel counts by itself; this loop drains it when a minute
+ * has ended (or the map fills), closes windows, publishes them, follows interfaces and answers `flowlog status`.
+ */
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "capture/live.h"
+#include "daemon/config.h"
+#include "daemon/control.h"
+#include "daemon/publish.h"
+#include "daemon/registry.h"
+#include "flow/windows.h"
+#include "topology/links.h"
+
+struct daemon_options {
+    const char *config_path; /* NULL: no configuration */
+    const char *state;       /* folder */
+    bool print;
+};
+
+struct daemon {
+    const struct daemon_options *options;
+    struct config config;
+    struct flow_log print_log; /* what --print shows */
+    char machine_id[MACHINE_ID_MAX];
+    struct live *live;
+    struct links *links;
+    struct registry registry;
+    struct windows windows;
+    struct flow_table long_window; /* of 600 s, fed by closed windows of 60 s */
+    bool long_window_open;
+    struct publish publish;
+    struct control *control;
+    int epoll;
+    int signals;
+    int ticks;
+    int clock_changes;
+    uint64_t started_s;
+    uint64_t drains;
+    uint32_t closed_before; /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
+    uint64_t unknown_packets; /* drained for interfaces that nobody knows */
+    uint64_t flows_in_window; /* since the window began, for the live line */
+    bool capturing;
+    bool quiescent_dirty; /* the quiescent map was read but could not be emptied */
+    bool stopping;
+    bool live_line; /* standard error is a terminal */
+};
+
+int daemon_open(struct daemon *daemon, const struct daemon_options *options, struct fault *fault) MUST_USE;
+
+/* Runs until SIGTERM or SIGINT; then everything is drained, published and detached. */
+int daemon_run(struct daemon *daemon, struct fault *fault) MUST_USE;
+void daemon_close(struct daemon *daemon);
+
+/* drain.c: the kernel's counts to windows, and windows to the publisher. */
+int daemon_drain(struct daemon *daemon, struct fault *fault) MUST_USE;
+
+/* Closes every window before `before` (WINDOW_SECONDS since the epoch). */
+void daemon_close_windows(struct daemon *daemon, uint32_t before);
+
+/* follow.c: interfaces come, change and go. A link_listener. */
+void daemon_follow_link(void *daemon, enum link_event event, const struct link *link);
+
+/* status.c: a control_handler. */
+json_t *daemon_answer(void *daemon, const char *command, const json_t *request, struct fault *fault);
+void daemon_draw_live_line(struct daemon *daemon);
+
+static inline uint32_t daemon_window_of(uint64_t wall_ns)
+{
+    return (uint32_t)(wall_ns / NS_PER_S / WINDOW_SECONDS);
+}

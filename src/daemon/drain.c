@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/daemon.h"
+
+/* Traffic that AWS does not record (record.md 8), told by the flow key alone. One row per rule. */
+struct exclusion {
+    uint64_t kind; /* enum capture_exclude */
+    const char *address; /* of either end; NULL: any */
+    uint16_t port;       /* of either end; 0: any */
+    uint8_t protocol;    /* 0: any */
+};
+
+static const struct exclusion exclusions[] = {
+    {EXCLUDE_DHCP, NULL, 67, 17},
+    {EXCLUDE_DHCP, NULL, 68, 17},
+    {EXCLUDE_DHCP, NULL, 546, 17},
+    {EXCLUDE_DHCP, NULL, 547, 17},
+    {EXCLUDE_INSTANCE_METADATA, "169.254.169.254", 0, 0},
+    {EXCLUDE_INSTANCE_METADATA, "fd00:ec2::254", 0, 0},
+    {EXCLUDE_TIME_SYNC, "169.254.169.123", 0, 0},
+    {EXCLUDE_TIME_SYNC, "fd00:ec2::123", 0, 0},
+    {EXCLUDE_AMAZON_DNS, "169.254.169.253", 53, 0},
+    {EXCLUDE_AMAZON_DNS, "fd00:ec2::253", 53, 0},
+};
+
+static bool is_excluded_by(const struct exclusion *rule, const struct flow_key *key)
+{
+    if (rule->protocol && key->protocol != rule->protocol)
+        return false;
+    if (rule->port && key->source_port != rule->port && key->destination_port != rule->port)
+        return false;
+    struct address address;
+    if (!rule->address)
+        return true;
+    return address_parse(rule->address, strlen(rule->address), &address) && address.family == key->family &&
+           (memcmp(address.bytes, key->source, 16) == 0 || memcmp(address.bytes, key->destination, 16) == 0);
+}
+
+static bool is_excluded(uint64_t kinds, const struct flow_key *key)
+{
+    for (size_t i = 0; kinds && i < ARRAY_SIZE(exclusions); i++)
+        if ((exclusions[i].kind & kinds) && is_excluded_by(&exclusions[i], key))
+            return true;
+    return false;
+}
+
+static bool is_turned(void *context, uint16_t interface)
+{
+    const struct registry *registry = context;
+    return registry_at(registry, interface)->interface.role == INTERFACE_PORT;
+}
+
+static void publish(struct daemon *daemon, struct flow_table *flows)
+{
+    if (publish_wants(&daemon->publish, flows->interval))
+        publish_window(&daemon->publish, flows);
+    flow_table_done(flows);
+}
+
+/* The table is full: its flows become records of the window now, and the rest of the window follows in others. */
+static void publish_early(struct daemon *daemon, uint32_t window)
+{
+    struct flow_table *table = windows_find(&daemon->windows, window);
+    if (!table)
+        return;
+    struct flow_table part = *table;
+    if (flow_table_init(table, part.window, part.interval, part.max_count) < 0)
+        return; /* cannot be: the same bounds were taken before */
+    log_warning("flow", "window %u holds capture.max-flows flows: published in parts", window);
+    struct windows settled = {.open = {part}, .count = 1, .ledger = daemon->windows.ledger};
+    if (windows_take(&settled, window + 1, is_turned, &daemon->registry, &part))
+        publish(daemon, &part);
+    daemon->windows.ledger = settled.ledger;
+}
+
+static int add_flow(struct daemon *daemon, uint16_t index, const struct registered *entry,
+                    const struct flow_key *key, const struct flow_counts *counts)
+{
+    struct ledger_row *row = is_excluded(daemon->config.capture.exclude, key)
+                                 ? ledger_row(&daemon->windows.ledger, key->window, index)
+                                 : NULL;
+    if (row) {
+        row->side[key->direction & 1].excluded += counts->packets;
+        return 0;
+    }
+    bool egress = (key->direction == FLOW_EGRESS) != (entry->interface.role == INTERFACE_PORT);
+    int r = windows_add(&daemon->windows, index, egress, key, counts);
+    if (r != -ENOSPC)
+        return r;
+    publish_early(daemon, key->window);
+    return windows_add(&daemon->windows, index, egress, key, counts);
+}
+
+static int take_flows(void *context, const struct flow_key *keys, const struct flow_counts *counts, uint32_t count)
+{
+    struct daemon *daemon = context;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t index;
+        const struct registered *entry = registry_find(&daemon->registry, keys[i].ifindex, &index);
+        if (!entry) {
+            daemon->unknown_packets += counts[i].packets;
+            continue;
+        }
+        int r = add_flow(daemon, index, entry, &keys[i], &counts[i]);
+        if (r < 0)
+            return r;
+    }
+    daemon->flows_in_window += count;
+    return 0;
+}
+
+/* Once read, the quiescent map must be emptied before anything else, or its counts would be taken twice. */
+static int empty_quiescent(struct daemon *daemon, struct fault *fault)
+{
+    int r = live_clear(daemon->live, fault);
+    daemon->quiescent_dirty = r < 0;
+    return r;
+}
+
+static int read_quiescent(struct daemon *daemon, struct fault *fault)
+{
+    int r = live_read(daemon->live, take_flows, daemon, fault);
+    if (r < 0)
+        return r;
+    return empty_quiescent(daemon, fault);
+}
+
+int daemon_drain(struct daemon *daemon, struct fault *fault)
+{
+    int r = 0;
+    if (daemon->quiescent_dirty)
+        r = empty_quiescent(daemon, fault);
+    else if (daemon->drains == 0) /* what an earlier process left in the quiescent map */
+        r = read_quiescent(daemon, fault);
+    if (r == 0)
+        r = live_flip(daemon->live, fault);
+    if (r == 0)
+        r = read_quiescent(daemon, fault);
+    daemon->drains++;
+    return r;
+}
+
+static void take_account(void *context, const struct account_key *key, const struct account *account)
+{
+    struct daemon *daemon = context;
+    uint16_t index;
+    struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
+    struct ledger_row *row = entry ? ledger_row(&daemon->windows.ledger, key->window, index) : NULL;
+    if (!row)
+        return;
+    ledger_add_account(row, account);
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
+        entry->frames[i] += account->side[i].frames;
+        entry->packets[i] += account->side[i].packets - account->side[i].added;
+    }
+}
+
+static void take_discard(void *context, const struct discard_key *key, uint64_t packets)
+{
+    struct daemon *daemon = context;
+    uint16_t index;
+    struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
+    struct ledger_row *row = entry ? ledger_row(&daemon->windows.ledger, key->window, index) : NULL;
+    if (row)
+        ledger_add_discards(row, key, packets);
+}
+
+static void check_ledger(const struct daemon *daemon, uint32_t window)
+{
+    for (size_t i = 0; i < daemon->windows.ledger.count; i++) {
+        const struct ledger_row *row = &daemon->windows.ledger.rows[i];
+        if (row->window != window || !row->balanced)
+            continue;
+        for (unsigned d = 0; d < FLOW_DIRECTIONS; d++)
+            if (ledger_difference(&row->side[d]) != 0)
+                log_warning("ledger", "%s, window %llu, %s: seen %llu, %lld unaccounted for",
+                            registry_at(&daemon->registry, row->interface)->device,
+                            (unsigned long long)row->window * WINDOW_SECONDS, d ? "egress" : "ingress",
+                            (unsigned long long)row->side[d].seen, (long long)ledger_difference(&row->side[d]));
+    }
+}
+
+static void publish_long_window(struct daemon *daemon)
+{
+    if (!daemon->long_window_open)
+        return;
+    daemon->long_window_open = false;
+    publish(daemon, &daemon->long_window);
+}
+
+static bool open_long_window(struct daemon *daemon, uint64_t start)
+{
+    daemon->long_window_open =
+        flow_table_init(&daemon->long_window, start, 600, daemon->config.capture.max_flows) == 0;
+    return daemon->long_window_open;
+}
+
+/* Ten minutes are made of settled minutes. */
+static void add_to_long_window(struct daemon *daemon, const struct flow_table *minute)
+{
+    uint64_t start = minute->window / 600 * 600;
+    if (daemon->long_window_open && daemon->long_window.window != start)
+        publish_long_window(daemon);
+    if (!daemon->long_window_open && !open_long_window(daemon, start))
+        return;
+    size_t position = 0;
+    const struct flow *flow;
+    while ((flow = flow_table_next(minute, &position))) {
+        struct flow moved = *flow;
+        moved.first_s = (uint16_t)(moved.first_s + (minute->window - start));
+        moved.last_s = (uint16_t)(moved.last_s + (minute->window - start));
+        if (!flow->packets || flow_table_add(&daemon->long_window, &moved))
+            continue;
+        publish_long_window(daemon); /* full: in parts */
+        if (!open_long_window(daemon, start) || !flow_table_add(&daemon->long_window, &moved))
+            log_error("flow", "no memory: %llu packets are missing from the ten-minute window",
+                      (unsigned long long)moved.packets);
+    }
+}
+
+/* A window without a single flow is published all the same: its interfaces have NODATA lines to write. */
+static void close_window(struct daemon *daemon, uint32_t window)
+{
+    struct flow_table flows;
+    if (!windows_take(&daemon->windows, window + 1, is_turned, &daemon->registry, &flows) &&
+        flow_table_init(&flows, (uint64_t)window * WINDOW_SECONDS, WINDOW_SECONDS, 1) < 0)
+        return;
+    window = (uint32_t)(flows.window / WINDOW_SECONDS);
+    check_ledger(daemon, window);
+    if (publish_wants(&daemon->publish, 600)) {
+        add_to_long_window(daemon, &flows);
+        if ((window + 1) % 10 == 0)
+            publish_long_window(daemon);
+    }
+    publish(daemon, &flows);
+}
+
+static void read_interface_counters(struct daemon *daemon)
+{
+    for (uint32_t i = 0; i < daemon->registry.count; i++) {
+        struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        if (entry->used && !entry->gone)
+            (void)links_counters(daemon->links, entry->ifindex, &entry->latest);
+    }
+}
+
+void daemon_close_windows(struct daemon *daemon, uint32_t before)
+{
+    struct fault fault = {0};
+    read_interface_counters(daemon);
+    if (live_take_accounts(daemon->live, before, take_account, take_discard, daemon, &fault) < 0)
+        log_error("ledger", "%s", fault.text);
+    uint32_t window = daemon->closed_before;
+    if (daemon->windows.count && daemon->windows.open[0].window < (uint64_t)window * WINDOW_SECONDS)
+        window = (uint32_t)(daemon->windows.open[0].window / WINDOW_SECONDS);
+    for (; window < before; window++)
+        close_window(daemon, window);
+    daemon->closed_before = before;
+    daemon->flows_in_window = 0;
+    uint32_t oldest = before > LEDGER_WINDOWS ? before - LEDGER_WINDOWS : 0;
+    ledger_forget(&daemon->windows.ledger, oldest);
+    if (daemon->publish.waiting_count == 0 && !daemon->long_window_open)
+        registry_forget(&daemon->registry, oldest);
+    if (daemon->stopping)
+        publish_long_window(daemon);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <net/if_arp.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/daemon.h"
+
+static struct identity_source identity_source(struct daemon *daemon)
+{
+    return (struct identity_source){.topology = &daemon->config.topology,
+                                    .machine_id = daemon->machine_id,
+                                    .taken = registry_has_id,
+                                    .context = &daemon->registry};
+}
+
+static void attach(struct daemon *daemon, struct registered *entry, const struct link *link)
+{
+    struct fault fault = {0};
+    bool ethernet = link->type == ARPHRD_ETHER || link->type == ARPHRD_LOOPBACK;
+    bool bridge = strcmp(link->kind, "bridge") == 0;
+    int r = live_attach(daemon->live, link->ifindex, ethernet, bridge, &fault);
+    entry->attached = r == 0;
+    (void)snprintf(entry->error, sizeof entry->error, "%.255s", r < 0 ? fault.text : "");
+    if (r < 0)
+        log_error("capture", "%s is not recorded: %s", link->name, fault.text);
+    else
+        log_info("capture", "%s (%s) is recorded as %s", link->name, live_attach_kind(daemon->live),
+                 entry->interface.identity.interface_id);
+}
+
+static void add_link(struct daemon *daemon, const struct link *link)
+{
+    const struct topology_rule *rule = topology_rule_for(&daemon->config.topology, link);
+    if (!rule)
+        return;
+    struct interface interface = {0};
+    struct identity_source source = identity_source(daemon);
+    struct fault fault = {0};
+    int r = identity_assign(&interface, &source, rule, link, &fault);
+    if (r < 0)
+        log_warning("topology", "%s: %s", link->name, r == -EEXIST ? fault.text : strerror(-r));
+    struct registered *entry = r < 0 && r != -EEXIST ? NULL : registry_add(&daemon->registry, link->ifindex);
+    if (!entry) {
+        log_error("topology", "%s is not recorded: no room for another interface", link->name);
+        interface_done(&interface);
+        return;
+    }
+    (void)snprintf(entry->device, sizeof entry->device, "%s", link->name);
+    entry->interface = interface;
+    entry->rule = rule;
+    entry->since_window = daemon_window_of(clock_wall_ns());
+    (void)links_counters(daemon->links, link->ifindex, &entry->baseline);
+    entry->latest = entry->baseline;
+    attach(daemon, entry, link);
+}
+
+/* What the link has counted is fetched while its index still means this link. */
+static void remove_link(struct daemon *daemon, struct registered *entry)
+{
+    struct fault fault = {0};
+    entry->gone = true;
+    entry->gone_window = daemon_window_of(clock_wall_ns());
+    live_detach(daemon->live, entry->ifindex);
+    log_info("capture", "%s is gone", entry->device);
+    if (daemon_drain(daemon, &fault) < 0)
+        log_error("capture", "%s", fault.text);
+}
+
+void daemon_follow_link(void *context, enum link_event event, const struct link *link)
+{
+    struct daemon *daemon = context;
+    uint16_t index;
+    struct registered *entry = registry_find(&daemon->registry, link->ifindex, &index);
+    if (entry && entry->gone)
+        entry = NULL;
+    if (!entry) {
+        if (event == LINK_ADDED || event == LINK_CHANGED)
+            add_link(daemon, link);
+        return;
+    }
+    struct identity_source source = identity_source(daemon);
+    switch (event) {
+    case LINK_REMOVED:
+        remove_link(daemon, entry);
+        break;
+    case LINK_ADDRESSES_CHANGED:
+        if (identity_update(&entry->interface, &source, entry->rule, link) < 0)
+            log_error("topology", "%s: no memory for its addresses", link->name);
+        break;
+    case LINK_ADDED:
+    case LINK_CHANGED:
+        (void)snprintf(entry->device, sizeof entry->device, "%s", link->name);
+        break;
+    }
+}
