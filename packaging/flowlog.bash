@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Completion of flowlog and flowlogd for bash. Commands, options and choices are read from --help, so they are
+# always those of the installed version.
+
+# The words that an option takes, from its line "  --option a|b  help", one per line.
+_flowlog_choices() {
+    sed -nE "s/^.*$1(, --[a-z-]+)?[= ](<|\{)?([a-z0-9-]+(\|[a-z0-9-]+)+).*/\3/p" <<<"$2" | tr '|' '\n'
+}
+
+_flowlog() {
+    local program=$1 current=$2 previous=$3 help words
+    local -a command=()
+    if [ "${program##*/}" = flowlog ]; then
+        if [ "$COMP_CWORD" -eq 1 ]; then
+            words=$("$program" --help 2>/dev/null | sed -nE 's/^  ([a-z][a-z-]*) .*/\1/p')
+            mapfile -t COMPREPLY < <(compgen -W "$words --help --version" -- "$current")
+            return
+        fi
+        command=("${COMP_WORDS[1]}")
+    fi
+    help=$("$program" "${command[@]}" --help 2>/dev/null)
+    if [[ $current == -* ]]; then
+        words=$(sed -nE 's/^  (-., )?(--[a-z-]+).*/\2/p' <<<"$help")
+    elif [[ $previous == -* ]]; then
+        words=$(_flowlog_choices "$previous" "$help")
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "${words-}" -- "$current")
+    # Anything else is a file, as far as one can tell.
+    [ ${#COMPREPLY[@]} -gt 0 ] || compopt -o default
+}
+
+complete -F _flowlog flowlog flowlogd
