@@ -262,7 +262,7 @@ static int attach_tcx(struct live *live, uint32_t ifindex, bool ethernet, enum f
         return 0;
     bool ingress = direction == FLOW_INGRESS;
     LIBBPF_OPTS(bpf_link_create_opts, options, .flags = ingress ? TCX_FIRST : TCX_LAST);
-    AUTO_CLOSE int fd = bpf_link_create(program, (int)ifindex, ingress ? TCX_INGRESS : TCX_EGRESS, &options);
+    AUTO_CLOSE int fd = bpf_link_create(program, (int)ifindex, (enum bpf_attach_type)(ingress ? TCX_INGRESS : TCX_EGRESS), &options);
     if (fd < 0)
         return -errno;
     if (live->pins[0])

@@ -244,7 +244,7 @@ static void read_interface_counters(struct daemon *daemon)
     for (uint32_t i = 0; i < daemon->registry.count; i++) {
         struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
         if (entry->used && !entry->gone)
-            (void)links_counters(daemon->links, entry->ifindex, &entry->latest);
+            (void)links_counters(entry->ifindex, &entry->latest);
     }
 }
 

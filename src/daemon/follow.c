@@ -51,7 +51,7 @@ static void add_link(struct daemon *daemon, const struct link *link)
     entry->interface = interface;
     entry->rule = rule;
     entry->since_window = daemon_window_of(clock_wall_ns());
-    (void)links_counters(daemon->links, link->ifindex, &entry->baseline);
+    (void)links_counters(link->ifindex, &entry->baseline);
     entry->latest = entry->baseline;
     attach(daemon, entry, link);
 }

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "capture/reasons.h"
+#include "daemon/daemon.h"
+
+/* Numbers of the document, one row per member. */
+struct number {
+    const char *name;
+    uint64_t value;
+};
+
+static void set_numbers(json_t *object, const struct number *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        json_object_set_new(object, numbers[i].name, json_integer((json_int_t)numbers[i].value));
+}
+
+static json_t *capture_status(const struct daemon *daemon)
+{
+    struct capture_state state;
+    live_state(daemon->live, &state);
+    json_t *object = json_pack("{s:s, s:s}", "attach", live_attach_kind(daemon->live), "pin-path",
+                               daemon->config.capture.pin_path);
+    const struct number numbers[] = {
+        {"netns", state.netns},
+        {"map-entries", daemon->config.capture.map_entries},
+        {"flows", state.inserted},
+        {"drains", daemon->drains},
+        {"unaccounted", state.unaccounted + daemon->unknown_packets},
+        {"moves-lost", state.moves_lost},
+        {"netlink-overflows", links_overflows(daemon->links)},
+    };
+    set_numbers(object, numbers, ARRAY_SIZE(numbers));
+    return object;
+}
+
+static json_t *interface_status(const struct registered *entry)
+{
+    json_t *addresses = json_array();
+    for (unsigned i = 0; i < entry->interface.address_count; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        const struct address *address = &entry->interface.addresses[i];
+        size_t len = address_format(text, address->bytes, address->family);
+        json_array_append_new(addresses, json_stringn(text, len));
+    }
+    const struct interface_identity *identity = &entry->interface.identity;
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s}", "ifindex", (int)entry->ifindex, "device",
+                     entry->device, "interface-id", identity->interface_id, "role",
+                     entry->interface.role == INTERFACE_PORT ? "port" : "nic", "subnet-id", identity->subnet_id,
+                     "vpc-id", identity->vpc_id, "addresses", addresses, "attached", (int)entry->attached, "error",
+                     entry->error);
+}
+
+static json_t *interfaces_status(const struct daemon *daemon)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < daemon->registry.count; i++) {
+        const struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        if (entry->used && !entry->gone)
+            json_array_append_new(array, interface_status(entry));
+    }
+    return array;
+}
+
+static json_t *window_status(const struct flow_table *flows)
+{
+    uint64_t packets = 0;
+    uint64_t bytes = 0;
+    size_t position = 0;
+    const struct flow *flow;
+    while ((flow = flow_table_next(flows, &position))) {
+        packets += flow->packets;
+        bytes += flow->bytes;
+    }
+    int64_t closes_in = (int64_t)(flows->window + flows->interval) - (int64_t)(clock_wall_ns() / NS_PER_S);
+    json_t *object = json_object();
+    const struct number numbers[] = {
+        {"start", flows->window}, {"interval", flows->interval}, {"closes-in", closes_in > 0 ? (uint64_t)closes_in : 0},
+        {"flows", flows->count},  {"packets", packets},          {"bytes", bytes},
+    };
+    set_numbers(object, numbers, ARRAY_SIZE(numbers));
+    return object;
+}
+
+static json_t *windows_status(const struct daemon *daemon)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < daemon->windows.count; i++)
+        json_array_append_new(array, window_status(&daemon->windows.open[i]));
+    if (daemon->long_window_open)
+        json_array_append_new(array, window_status(&daemon->long_window));
+    return array;
+}
+
+static json_t *side_status(const struct ledger_side *side)
+{
+    json_t *object = json_object();
+    const struct number numbers[] = {
+        {"seen", side->seen},           {"recorded", side->recorded},   {"excluded", side->excluded},
+        {"not-ip", side->not_ip},       {"malformed", side->malformed}, {"added", side->added},
+        {"lost-full", side->lost_full}, {"lost-busy", side->lost_busy}, {"unmatched", side->unmatched},
+        {"discarded", side->discarded},
+    };
+    set_numbers(object, numbers, ARRAY_SIZE(numbers));
+    return object;
+}
+
+static json_t *reasons_status(const struct ledger_row *row)
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; i < LEDGER_REASONS && row->reasons[i].packets; i++) {
+        const struct ledger_reason *reason = &row->reasons[i];
+        const char *name = drop_reason_name((uint16_t)reason->reason);
+        char number[16];
+        (void)snprintf(number, sizeof number, "%u", reason->reason);
+        json_array_append_new(array, json_pack("{s:s, s:s, s:I}", "reason", name ? name : number, "direction",
+                                               reason->direction == FLOW_EGRESS ? "egress" : "ingress", "packets",
+                                               (json_int_t)reason->packets));
+    }
+    return array;
+}
+
+/*
+ * What the interface counted and our hooks did not see, since capture began: its counters count frames, or wire
+ * packets where the device takes super-frames apart, so anything between the two is agreement.
+ */
+static int64_t counter_difference(const struct registered *entry)
+{
+    const uint64_t counted[FLOW_DIRECTIONS] = {entry->latest.rx_packets - entry->baseline.rx_packets,
+                                               entry->latest.tx_packets - entry->baseline.tx_packets};
+    int64_t difference = 0;
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
+        if (counted[i] > entry->packets[i])
+            difference -= (int64_t)(counted[i] - entry->packets[i]);
+        else if (counted[i] < entry->frames[i])
+            difference += (int64_t)(entry->frames[i] - counted[i]);
+    }
+    return difference;
+}
+
+static const char *log_status(const struct ledger_row *row)
+{
+    uint64_t ip_packets = 0;
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++)
+        ip_packets += row->side[i].seen - row->side[i].not_ip - row->side[i].malformed;
+    if (ledger_lost(row))
+        return "SKIPDATA";
+    return ip_packets ? "OK" : "NODATA";
+}
+
+static json_t *ledger_row_status(const struct daemon *daemon, const struct ledger_row *row)
+{
+    const struct registered *entry = registry_at(&daemon->registry, row->interface);
+    bool closes = ledger_difference(&row->side[FLOW_INGRESS]) == 0 && ledger_difference(&row->side[FLOW_EGRESS]) == 0;
+    return json_pack("{s:I, s:i, s:s, s:s, s:o, s:o, s:b, s:I, s:s, s:o}", "window",
+                     (json_int_t)row->window * WINDOW_SECONDS, "interval", WINDOW_SECONDS, "device", entry->device,
+                     "interface-id", entry->interface.identity.interface_id, "ingress",
+                     side_status(&row->side[FLOW_INGRESS]), "egress", side_status(&row->side[FLOW_EGRESS]), "closes",
+                     (int)closes, "difference", (json_int_t)counter_difference(entry), "log-status", log_status(row),
+                     "reasons", reasons_status(row));
+}
+
+/* Closed windows only: an open one's account is still in the kernel. */
+static json_t *ledger_status(const struct daemon *daemon)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < daemon->windows.ledger.count; i++) {
+        const struct ledger_row *row = &daemon->windows.ledger.rows[i];
+        if (row->window < daemon->closed_before && registry_at(&daemon->registry, row->interface)->used)
+            json_array_append_new(array, ledger_row_status(daemon, row));
+    }
+    return array;
+}
+
+static const char *const traffic_names[] = {[TRAFFIC_ALL] = "ALL", [TRAFFIC_ACCEPT] = "ACCEPT",
+                                            [TRAFFIC_REJECT] = "REJECT"};
+static const char *const file_format_names[] = {[FILE_FORMAT_PLAIN_TEXT] = "plain-text", [FILE_FORMAT_JSON] = "json"};
+
+static uint64_t waiting_for(const struct publish *publish, size_t publisher)
+{
+    uint64_t waiting = 0;
+    for (size_t i = 0; i < publish->waiting_count; i++)
+        waiting += publish->waiting[i].pending >> publisher & 1;
+    return waiting;
+}
+
+static json_t *flow_log_status(const struct publish *publish, size_t index)
+{
+    const struct publisher *publisher = &publish->publishers[index];
+    const struct flow_log *log = publisher->flow_log;
+    struct delivery_counts counts = {0};
+    destination_counts(publisher->destination, &counts);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", log->id, "name", log->name,
+                               "resource", log->resource, "traffic-type", traffic_names[log->traffic_type],
+                               "destination", log->destination ? log->destination : "stdout", "file-format",
+                               file_format_names[log->file_format], "last-object",
+                               counts.last_object ? counts.last_object : "", "deliver-logs-status",
+                               publisher->error[0] ? "FAILED" : "SUCCESS", "error", publisher->error);
+    const struct number numbers[] = {
+        {"interval", log->interval},
+        {"records", publisher->records},
+        {"objects", counts.objects},
+        {"waiting", waiting_for(publish, index)},
+        {"windows-given-up", publisher->windows_given_up},
+        {"last-delivery", counts.delivered_ns / NS_PER_S},
+    };
+    set_numbers(object, numbers, ARRAY_SIZE(numbers));
+    return object;
+}
+
+static json_t *flow_logs_status(const struct daemon *daemon)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < daemon->publish.count; i++)
+        json_array_append_new(array, flow_log_status(&daemon->publish, i));
+    return array;
+}
+
+json_t *daemon_answer(void *context, const char *command, const json_t *request, struct fault *fault)
+{
+    struct daemon *daemon = context;
+    if (strcmp(command, "status") != 0) {
+        (void)fault_set(fault, -EINVAL, "unknown command '%.64s'; known: status", command);
+        return NULL;
+    }
+    json_t *answer = json_pack("{s:s, s:i, s:I, s:I, s:s, s:b}", "version", FLOWLOG_VERSION, "pid", (int)getpid(),
+                               "started", (json_int_t)daemon->started_s, "now",
+                               (json_int_t)(clock_wall_ns() / NS_PER_S), "state-folder", daemon->options->state,
+                               "capturing", (int)daemon->capturing);
+    if (!answer || !daemon->capturing)
+        return answer;
+    json_object_set_new(answer, "capture", capture_status(daemon));
+    json_object_set_new(answer, "interfaces", interfaces_status(daemon));
+    json_object_set_new(answer, "windows", windows_status(daemon));
+    json_object_set_new(answer, "ledger", ledger_status(daemon));
+    json_object_set_new(answer, "flow-logs", flow_logs_status(daemon));
+    return answer;
+}
+
+void daemon_draw_live_line(struct daemon *daemon)
+{
+    struct capture_state state;
+    live_state(daemon->live, &state);
+    unsigned attached = 0;
+    uint64_t frames = 0;
+    for (uint32_t i = 0; i < daemon->registry.count; i++) {
+        struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        struct link_counters now;
+        if (!entry->used || entry->gone || !entry->attached ||
+            links_counters(entry->ifindex, &now) < 0)
+            continue;
+        attached++;
+        frames += now.rx_packets + now.tx_packets - entry->latest.rx_packets - entry->latest.tx_packets;
+    }
+    uint64_t second = clock_wall_ns() / NS_PER_S;
+    (void)fprintf(stderr, "\r\033[K%u interfaces, %llu packets, %llu flows in this window, next window in %u s", attached,
+                  (unsigned long long)frames, (unsigned long long)(state.inserted + daemon->flows_in_window),
+                  (unsigned)(WINDOW_SECONDS - second % WINDOW_SECONDS));
+    (void)fflush(stderr);
+}
