@@ -2,6 +2,7 @@
 """Fixtures of the live tests: root, a mounted BPF file system, labs and daemons that are always taken down."""
 
 import os
+import pathlib
 
 import pytest
 
@@ -97,6 +98,26 @@ def foreign(verdict_object, net):
     programs = bpf.Programs(verdict_object)
     yield programs
     programs.close()
+
+
+@pytest.fixture(scope="session")
+def flood_binary(machine, tmp_path_factory):
+    target = tmp_path_factory.mktemp("flood") / "flood"
+    source = pathlib.Path(__file__).parents[2] / "bench" / "live" / "flood.c"
+    lab.run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-o", str(target), str(source), timeout=60)
+    return target
+
+
+@pytest.fixture
+def flood(flood_binary):
+    """flood(namespace, source, destination, flows, payload, count=…, rate=…): UDP packets sent."""
+
+    def send(namespace, source, destination, flows, payload, **options):
+        words = [f"{key}={value}" for key, value in options.items()]
+        said = namespace.run(str(flood_binary), source, destination, str(flows), str(payload), *words, timeout=60)
+        return int(said.split()[0])
+
+    return send
 
 
 @pytest.fixture

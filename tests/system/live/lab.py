@@ -132,6 +132,10 @@ class Namespace:
                 return int(dict(zip(names.split(), values.split()))[name])
         raise KeyError(group)
 
+    def segments_sent(self):
+        """TCP segments as they would be on a wire; the kernel counts repeated ones apart."""
+        return self.snmp("Tcp", "OutSegs") + self.snmp("Tcp", "RetransSegs")
+
     def ifindex(self, device):
         return json.loads(self.ip("-j", "link", "show", "dev", device))[0]["ifindex"]
 

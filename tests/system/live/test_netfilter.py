@@ -363,12 +363,12 @@ def test_offloaded_segments_dropped_on_output(host, start, version):
         client.sendall(bytes(200_003))
         traffic.settle(host.host)
         host.host.nft(_table("chain c { type filter hook output priority 0; tcp dport 8080 counter name dropped drop }"))
-        segments = host.host.snmp("Tcp", "OutSegs")
+        segments = host.host.segments_sent()
         client.send(bytes(60_001))
         lab.wait_for(lambda: host.host.counter("dropped")[0] >= 3, what="retransmissions")
         traffic.reset(client)  # the rule drops it as well
         traffic.settle(host.host)
-        segments = host.host.snmp("Tcp", "OutSegs") - segments
+        segments = host.host.segments_sent() - segments
         frames, length = host.host.counter("dropped")
     traffic.settle(host.host)
     counts = wire.close()

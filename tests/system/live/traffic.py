@@ -7,6 +7,7 @@ import threading
 import time
 
 UDP, TCP, ICMP, ICMPV6 = 17, 6, 1, 58
+UDP_SEGMENT = 103
 
 
 def family(address):
@@ -25,6 +26,17 @@ def udp(namespace, source, destination, port, count, payload, source_port=40000)
                     sender.sendto(data, (destination, port))
                 except PermissionError:
                     pass
+
+
+def udp_segmented(namespace, source, destination, port, sends, payload, segment, source_port=40000):
+    """Each send hands the kernel one buffer that it cuts into datagrams of `segment` bytes, if possible late."""
+    with namespace.entered():
+        with socket.socket(family(source), socket.SOCK_DGRAM) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sender.bind((source, source_port))
+            sender.setsockopt(UDP, UDP_SEGMENT, segment)
+            for _ in range(sends):
+                sender.sendto(bytes(payload), (destination, port))
 
 
 class UdpSink:
