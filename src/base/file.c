@@ -46,7 +46,9 @@ int file_make_folders(const char *path, mode_t mode, struct fault *fault)
         if (path[i] != '/' && path[i] != '\0')
             continue;
         partial[i] = '\0';
-        if (mkdir(partial, mode) < 0 && errno != EEXIST)
+        if (mkdir(partial, mode) == 0)
+            file_sync_folder_of(partial);
+        else if (errno != EEXIST)
             return fault_set(fault, -errno, "%s: cannot create the folder: %s", partial, strerror(errno));
         partial[i] = path[i];
     }

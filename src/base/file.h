@@ -10,7 +10,7 @@
 /* Reads a whole file of at most buf->max bytes. -EFBIG when it is larger. */
 int file_read(const char *path, struct buf *buf, struct fault *fault) MUST_USE;
 
-/* Creates the folder and those above it. */
+/* Creates the folder and those above it, to last through a power cut as file_sync_folder_of() does. */
 int file_make_folders(const char *path, mode_t mode, struct fault *fault) MUST_USE;
 
 /*
