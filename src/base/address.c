@@ -97,15 +97,41 @@ bool address_block_contains(const struct address_block *block, const struct addr
     return true;
 }
 
+/* The text of each octet with a dot behind it; logs hold millions of addresses. */
+struct octet_text {
+    char text[4];
+    uint8_t len; /* without the dot */
+};
+
+#define OCTET_DIGIT(n, power) ((char)('0' + (n) / (power) % 10))
+#define OCTET_LEN(n) ((n) >= 100 ? 3 : (n) >= 10 ? 2 : 1)
+#define OCTET_1(n)                                                                                           \
+    {                                                                                                        \
+        {(n) >= 100  ? OCTET_DIGIT(n, 100)                                                                   \
+         : (n) >= 10 ? OCTET_DIGIT(n, 10)                                                                    \
+                     : OCTET_DIGIT(n, 1),                                                                    \
+         (n) >= 100  ? OCTET_DIGIT(n, 10)                                                                    \
+         : (n) >= 10 ? OCTET_DIGIT(n, 1)                                                                     \
+                     : '.',                                                                                  \
+         (n) >= 100 ? OCTET_DIGIT(n, 1) : '.', '.'},                                                         \
+            OCTET_LEN(n)                                                                                     \
+    }
+#define OCTET_4(n) OCTET_1(n), OCTET_1((n) + 1), OCTET_1((n) + 2), OCTET_1((n) + 3)
+#define OCTET_16(n) OCTET_4(n), OCTET_4((n) + 4), OCTET_4((n) + 8), OCTET_4((n) + 12)
+#define OCTET_64(n) OCTET_16(n), OCTET_16((n) + 16), OCTET_16((n) + 32), OCTET_16((n) + 48)
+
+static const struct octet_text octet_texts[256] = {OCTET_64(0), OCTET_64(64), OCTET_64(128), OCTET_64(192)};
+
+/* Writes up to three bytes more than it returns. */
 static size_t format_ipv4(char *to, const uint8_t ipv4[static 4])
 {
     char *at = to;
     for (int i = 0; i < 4; i++) {
-        if (i > 0)
-            *at++ = '.';
-        at += num_format_u64(at, ipv4[i]);
+        const struct octet_text *octet = &octet_texts[ipv4[i]];
+        memcpy(at, octet->text, sizeof octet->text);
+        at += octet->len + 1;
     }
-    return (size_t)(at - to);
+    return (size_t)(at - to) - 1;
 }
 
 size_t address_format(char *to, const uint8_t bytes[static 16], uint8_t family)

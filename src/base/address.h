@@ -28,7 +28,8 @@ bool address_block_parse(const char *text, size_t len, struct address_block *ret
 
 bool address_block_contains(const struct address_block *block, const struct address *address);
 
-/* Text as inet_ntop prints it (RFC 5952), without a NUL; returns its length, below ADDRESS_TEXT_MAX. */
+/* Text as inet_ntop prints it (RFC 5952), without a NUL; returns its length. `to` has room for
+ * ADDRESS_TEXT_MAX bytes. */
 size_t address_format(char *to, const uint8_t bytes[static 16], uint8_t family);
 
 static inline bool address_equal(const struct address *a, const struct address *b)

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "record/json.h"
 #include "record/lines.h"
-#include "record/text.h"
+#include "record/parse.h"
 
 #define TEXT_LINE_MAX (1024 * 1024)
 #define JSON_LINE_MAX (256 * 1024 * 1024) /* Firehose puts up to 128 MiB of objects into one line */
