@@ -26,6 +26,7 @@ struct command {
 
 extern const struct command command_convert;
 extern const struct command command_fields;
+extern const struct command command_replay;
 
 /* Ends with a NULL. */
 extern const struct command *const commands[];
