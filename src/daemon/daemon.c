@@ -161,6 +161,8 @@ static int load_config(struct daemon *daemon, struct config *ret, struct fault *
 
 static int open_publisher(struct daemon *daemon, struct fault *fault)
 {
+    daemon->publish.published = recover_note_published;
+    daemon->publish.context = daemon;
     return publish_open(&daemon->publish, &daemon->config, &daemon->registry, &daemon->windows.ledger,
                         origin_of(daemon), daemon->options->print ? &daemon->print_log : NULL, fault);
 }
@@ -181,11 +183,18 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
         (r = open_capture(daemon, fault)) < 0 || (r = open_publisher(daemon, fault)) < 0)
         return r;
     daemon->closed_before = daemon_window_of(clock_wall_ns());
-    r = links_open(&daemon->links, daemon_follow_link, daemon, fault);
+    daemon->first_close = true;
+    r = recover_open(daemon, fault);
+    if (r == 0)
+        r = links_open(&daemon->links, daemon_follow_link, daemon, fault);
     if (r == 0)
         r = watch_everything(daemon, fault);
-    daemon->capturing = r == 0;
-    return r;
+    if (r < 0)
+        return r;
+    daemon_forget_vanished(daemon);
+    (void)publish_retry(&daemon->publish);
+    daemon->capturing = true;
+    return 0;
 }
 
 static void reload(struct daemon *daemon)
@@ -304,6 +313,7 @@ static void finish(struct daemon *daemon)
     for (size_t i = 0; i < daemon->publish.waiting_count; i++)
         log_error("deliver", "window %llu was not delivered",
                   (unsigned long long)daemon->publish.waiting[i].flows.window);
+    recover_compact(daemon);
 }
 
 int daemon_run(struct daemon *daemon, struct fault *fault)
@@ -323,6 +333,7 @@ int daemon_run(struct daemon *daemon, struct fault *fault)
 void daemon_close(struct daemon *daemon)
 {
     publish_close(&daemon->publish);
+    journal_close(daemon->journal);
     control_close(daemon->control);
     links_close(daemon->links);
     live_close(daemon->live);

@@ -15,7 +15,9 @@
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/publish.h"
+#include "daemon/recover.h"
 #include "daemon/registry.h"
+#include "flow/journal.h"
 #include "flow/windows.h"
 #include "topology/links.h"
 
@@ -38,6 +40,8 @@ struct daemon {
     bool long_window_open;
     struct publish publish;
     struct control *control;
+    struct journal *journal;
+    uint64_t journal_failures;
     int epoll;
     int signals;
     int ticks;
@@ -48,6 +52,7 @@ struct daemon {
     uint64_t unknown_packets; /* drained for interfaces that nobody knows */
     uint64_t flows_in_window; /* since the window began, for the live line */
     bool capturing;
+    bool first_close; /* no window was closed by this process yet */
     bool quiescent_dirty; /* the quiescent map was read but could not be emptied */
     bool stopping;
     bool live_line; /* standard error is a terminal */
@@ -62,11 +67,20 @@ void daemon_close(struct daemon *daemon);
 /* drain.c: the kernel's counts to windows, and windows to the publisher. */
 int daemon_drain(struct daemon *daemon, struct fault *fault) MUST_USE;
 
-/* Closes every window before `before` (WINDOW_SECONDS since the epoch). */
+/* The same events from the journal. */
+int daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const struct flow_counts *counts) MUST_USE;
+void daemon_take_account(struct daemon *daemon, const struct account_key *key, const struct account *account);
+void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets);
+void daemon_close_taken(struct daemon *daemon, uint32_t before);
+
+/* Takes the accounts from the kernel and closes every window before `before` (WINDOW_SECONDS since the epoch). */
 void daemon_close_windows(struct daemon *daemon, uint32_t before);
 
 /* follow.c: interfaces come, change and go. A link_listener. */
 void daemon_follow_link(void *daemon, enum link_event event, const struct link *link);
+
+/* After the links were read: interfaces of the journal that are there no more. */
+void daemon_forget_vanished(struct daemon *daemon);
 
 /* status.c: a control_handler. */
 json_t *daemon_answer(void *daemon, const char *command, const json_t *request, struct fault *fault);

@@ -95,17 +95,22 @@ static int add_flow(struct daemon *daemon, uint16_t index, const struct register
     return windows_add(&daemon->windows, index, egress, key, counts);
 }
 
+int daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const struct flow_counts *counts)
+{
+    uint16_t index;
+    const struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
+    if (entry)
+        return add_flow(daemon, index, entry, key, counts);
+    daemon->unknown_packets += counts->packets;
+    return 0;
+}
+
 static int take_flows(void *context, const struct flow_key *keys, const struct flow_counts *counts, uint32_t count)
 {
     struct daemon *daemon = context;
+    recover_note_flows(daemon, keys, counts, count);
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t index;
-        const struct registered *entry = registry_find(&daemon->registry, keys[i].ifindex, &index);
-        if (!entry) {
-            daemon->unknown_packets += counts[i].packets;
-            continue;
-        }
-        int r = add_flow(daemon, index, entry, &keys[i], &counts[i]);
+        int r = daemon_take_flow(daemon, &keys[i], &counts[i]);
         if (r < 0)
             return r;
     }
@@ -118,6 +123,8 @@ static int empty_quiescent(struct daemon *daemon, struct fault *fault)
 {
     int r = live_clear(daemon->live, fault);
     daemon->quiescent_dirty = r < 0;
+    if (r == 0)
+        recover_note_cleared(daemon);
     return r;
 }
 
@@ -126,6 +133,7 @@ static int read_quiescent(struct daemon *daemon, struct fault *fault)
     int r = live_read(daemon->live, take_flows, daemon, fault);
     if (r < 0)
         return r;
+    recover_note_drained(daemon);
     return empty_quiescent(daemon, fault);
 }
 
@@ -144,9 +152,8 @@ int daemon_drain(struct daemon *daemon, struct fault *fault)
     return r;
 }
 
-static void take_account(void *context, const struct account_key *key, const struct account *account)
+void daemon_take_account(struct daemon *daemon, const struct account_key *key, const struct account *account)
 {
-    struct daemon *daemon = context;
     uint16_t index;
     struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
     struct ledger_row *row = entry ? ledger_row(&daemon->windows.ledger, key->window, index) : NULL;
@@ -159,14 +166,32 @@ static void take_account(void *context, const struct account_key *key, const str
     }
 }
 
-static void take_discard(void *context, const struct discard_key *key, uint64_t packets)
+void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets)
 {
-    struct daemon *daemon = context;
     uint16_t index;
     struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
     struct ledger_row *row = entry ? ledger_row(&daemon->windows.ledger, key->window, index) : NULL;
     if (row)
         ledger_add_discards(row, key, packets);
+}
+
+/* Noted before the kernel forgets it; one that a killed daemon had noted already may still be there, once. */
+static void take_account(void *context, const struct account_key *key, const struct account *account)
+{
+    struct daemon *daemon = context;
+    uint16_t index;
+    const struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
+    const struct ledger_row *row = entry ? ledger_find(&daemon->windows.ledger, key->window, index) : NULL;
+    if (row && row->balanced && daemon->first_close)
+        return;
+    recover_note_account(daemon, key, account);
+    daemon_take_account(daemon, key, account);
+}
+
+static void take_discard(void *context, const struct discard_key *key, uint64_t packets)
+{
+    recover_note_discard(context, key, packets);
+    daemon_take_discard(context, key, packets);
 }
 
 static void check_ledger(const struct daemon *daemon, uint32_t window)
@@ -244,16 +269,12 @@ static void read_interface_counters(struct daemon *daemon)
     for (uint32_t i = 0; i < daemon->registry.count; i++) {
         struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
         if (entry->used && !entry->gone)
-            (void)links_counters(entry->ifindex, &entry->latest);
+            (void)!links_counters(entry->ifindex, &entry->latest);
     }
 }
 
-void daemon_close_windows(struct daemon *daemon, uint32_t before)
+void daemon_close_taken(struct daemon *daemon, uint32_t before)
 {
-    struct fault fault = {0};
-    read_interface_counters(daemon);
-    if (live_take_accounts(daemon->live, before, take_account, take_discard, daemon, &fault) < 0)
-        log_error("ledger", "%s", fault.text);
     uint32_t window = daemon->closed_before;
     if (daemon->windows.count && daemon->windows.open[0].window < (uint64_t)window * WINDOW_SECONDS)
         window = (uint32_t)(daemon->windows.open[0].window / WINDOW_SECONDS);
@@ -265,6 +286,18 @@ void daemon_close_windows(struct daemon *daemon, uint32_t before)
     ledger_forget(&daemon->windows.ledger, oldest);
     if (daemon->publish.waiting_count == 0 && !daemon->long_window_open)
         registry_forget(&daemon->registry, oldest);
+}
+
+void daemon_close_windows(struct daemon *daemon, uint32_t before)
+{
+    struct fault fault = {0};
+    read_interface_counters(daemon);
+    if (live_take_accounts(daemon->live, before, take_account, take_discard, daemon, &fault) < 0)
+        log_error("ledger", "%s", fault.text);
+    daemon->first_close = false;
+    recover_note_close(daemon, before);
+    daemon_close_taken(daemon, before);
     if (daemon->stopping)
         publish_long_window(daemon);
+    recover_compact(daemon);
 }

@@ -51,9 +51,48 @@ static void add_link(struct daemon *daemon, const struct link *link)
     entry->interface = interface;
     entry->rule = rule;
     entry->since_window = daemon_window_of(clock_wall_ns());
-    (void)links_counters(link->ifindex, &entry->baseline);
+    recover_note_interface(daemon, entry);
+    (void)!links_counters(link->ifindex, &entry->baseline);
     entry->latest = entry->baseline;
     attach(daemon, entry, link);
+}
+
+/*
+ * An interface that a killed daemon knew: the same one if it comes to the same id, and then it goes on; another
+ * one may have got its ifindex since.
+ */
+static bool resume_link(struct daemon *daemon, struct registered *entry, const struct link *link)
+{
+    const struct topology_rule *rule = topology_rule_for(&daemon->config.topology, link);
+    struct identity_source source = identity_source(daemon);
+    struct interface interface = {0};
+    entry->gone = true; /* its id is not taken by itself */
+    int r = rule ? identity_assign(&interface, &source, rule, link, NULL) : -ENODEV;
+    bool same = r == 0 && strcmp(interface.identity.interface_id, entry->interface.identity.interface_id) == 0;
+    interface_done(&interface);
+    if (!same) {
+        entry->gone_window = daemon_window_of(clock_wall_ns());
+        return false;
+    }
+    entry->gone = false;
+    entry->rule = rule;
+    if (identity_update(&entry->interface, &source, rule, link) < 0)
+        log_error("topology", "%s: no memory for its addresses", link->name);
+    (void)!links_counters(link->ifindex, &entry->baseline);
+    entry->latest = entry->baseline;
+    attach(daemon, entry, link);
+    return true;
+}
+
+void daemon_forget_vanished(struct daemon *daemon)
+{
+    for (uint32_t i = 0; i < daemon->registry.count; i++) {
+        struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        if (!entry->used || entry->gone || entry->rule)
+            continue;
+        entry->gone = true;
+        entry->gone_window = daemon_window_of(clock_wall_ns());
+    }
 }
 
 /* What the link has counted is fetched while its index still means this link. */
@@ -75,7 +114,9 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
     struct registered *entry = registry_find(&daemon->registry, link->ifindex, &index);
     if (entry && entry->gone)
         entry = NULL;
-    if (!entry) {
+    if (entry && !entry->rule && resume_link(daemon, entry, link))
+        return;
+    if (!entry || entry->gone) {
         if (event == LINK_ADDED || event == LINK_CHANGED)
             add_link(daemon, link);
         return;

@@ -211,6 +211,8 @@ static int deliver(struct publish *publish, struct publisher *publisher, const s
 
 size_t publish_retry(struct publish *publish)
 {
+    if (publish->holding)
+        return publish->waiting_count;
     size_t kept = 0;
     uint64_t stuck = 0; /* publishers whose order must hold: what comes after a failure waits too */
     for (size_t i = 0; i < publish->waiting_count; i++) {
@@ -224,10 +226,12 @@ size_t publish_retry(struct publish *publish)
             else
                 stuck |= bit;
         }
-        if (closed.pending)
+        if (closed.pending) {
             publish->waiting[kept++] = closed;
-        else
-            flow_table_done(&closed.flows);
+            continue;
+        }
+        publish->published(publish->context, closed.sequence);
+        flow_table_done(&closed.flows);
     }
     publish->waiting_count = kept;
     return kept;
@@ -261,12 +265,23 @@ static void give_up_oldest(struct publish *publish)
     memmove(&publish->waiting[0], &publish->waiting[1], publish->waiting_count * sizeof publish->waiting[0]);
 }
 
+static bool is_delivered(const struct publish *publish, uint64_t sequence)
+{
+    for (size_t i = 0; i < publish->delivered_count; i++)
+        if (publish->delivered[i] == sequence)
+            return true;
+    return false;
+}
+
 void publish_window(struct publish *publish, struct flow_table *flows)
 {
+    uint64_t sequence = publish->sequence++;
+    if (is_delivered(publish, sequence))
+        return;
     if (publish->waiting_count == PUBLISH_WAITING_MAX)
         give_up_oldest(publish);
     struct closed_window *closed = &publish->waiting[publish->waiting_count++];
-    *closed = (struct closed_window){.flows = *flows, .sequence = publish->sequence++};
+    *closed = (struct closed_window){.flows = *flows, .sequence = sequence};
     for (size_t p = 0; p < publish->count; p++)
         if (publish->publishers[p].flow_log->interval == flows->interval)
             closed->pending |= 1ULL << p;

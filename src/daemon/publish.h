@@ -43,6 +43,11 @@ struct publish {
     const struct registry *registry;
     const struct ledger *ledger;
     uint64_t sequence; /* tells batches of one window apart, also across restarts */
+    const uint64_t *delivered; /* sequences that an earlier process delivered: not to be delivered again */
+    size_t delivered_count;
+    bool holding; /* windows are only queued */
+    void (*published)(void *context, uint64_t sequence); /* a window has been taken by every flow log */
+    void *context;
 };
 
 /* `config`, `registry` and `ledger` are borrowed. `print`: records also go to standard output. */
@@ -51,7 +56,7 @@ int publish_open(struct publish *publish, const struct config *config, const str
                  struct fault *fault) MUST_USE;
 void publish_close(struct publish *publish);
 
-/* Takes the table over and tries to deliver. */
+/* Tries to deliver. Takes the table over, leaving an empty one, unless an earlier process delivered it. */
 void publish_window(struct publish *publish, struct flow_table *flows);
 
 /* Tries what waits. Returns how many windows still wait. */

@@ -98,6 +98,35 @@ int windows_add(struct windows *windows, uint16_t interface, bool egress, const 
     return table->count >= table->max_count ? -ENOSPC : -ENOMEM;
 }
 
+void windows_export(const struct flow_table *table, const struct flow *flow, uint32_t ifindex, bool turned,
+                    struct flow_key *ret_key, struct flow_counts *ret_counts)
+{
+    bool egress = (flow->bits & FLOW_BIT_EGRESS) != 0;
+    *ret_key = (struct flow_key){
+        .ifindex = ifindex,
+        .window = (uint32_t)(table->window / WINDOW_SECONDS),
+        .source_port = flow->source_port,
+        .destination_port = flow->destination_port,
+        .protocol = flow->protocol,
+        .family = flow->bits & FLOW_BIT_IPV6 ? 6 : 4,
+        .direction = egress != turned ? FLOW_EGRESS : FLOW_INGRESS,
+        .reject = flow->reject,
+    };
+    memcpy(ret_key->source, flow->source, sizeof ret_key->source);
+    memcpy(ret_key->destination, flow->destination, sizeof ret_key->destination);
+    *ret_counts = (struct flow_counts){
+        .packets = flow->packets,
+        .bytes = flow->bytes,
+        .first_ns = (table->window + flow->first_s) * NS_PER_S,
+        .last_ns = (table->window + flow->last_s) * NS_PER_S,
+        .fin = (flow->tcp_flags & TCP_FIN) != 0,
+        .syn = (flow->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN,
+        .rst = (flow->tcp_flags & TCP_RST) != 0,
+        .syn_ack = (flow->tcp_flags & TCP_ACK) != 0,
+        .drop_reason = flow->drop_reason,
+    };
+}
+
 /* The rejected twin of an accepted flow, the largest if several controls rejected. */
 static struct flow *rejected_twin(const struct flow_table *table, const struct flow *accepted)
 {
