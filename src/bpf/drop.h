@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Putting right what was counted as accepted: the tracepoint kfree_skb sees every packet that the kernel discards,
- * with the reason. A reason that is a security decision moves the packet from ACCEPT to REJECT on the interface it
- * came in by, and adds it as REJECT to the interface it was bound for. Every other reason leaves it ACCEPT and goes
- * to the account. Part of flow.bpf.c.
+ * Putting right what was counted as accepted: the tracepoint kfree_skb sees every packet that the kernel
+ * discards, with the reason. A reason that is a security decision moves the packet from ACCEPT to REJECT on
+ * the interface it came in by, and adds it as REJECT to the interface it was bound for. Every other reason
+ * leaves it ACCEPT and goes to the account. Part of flow.bpf.c.
  */
 
 #include <bpf/bpf_core_read.h>
@@ -19,7 +19,7 @@ enum {
     DST_METADATA = 0x0080,
     NFCT_INFO_MASK = 7,
     CT_RELATED = 1,
-    CT_REPLY_FIRST = 3, /* IP_CT_IS_REPLY: this and higher are the reply direction */
+    CT_REPLY_FIRST = 3,   /* IP_CT_IS_REPLY: this and higher are the reply direction */
     CT_STATUS_NAT = 0x30, /* IPS_SRC_NAT | IPS_DST_NAT */
     KERNEL_AF_INET = 2,
     KERNEL_AF_INET6 = 10,
@@ -36,7 +36,7 @@ const volatile __u32 drop_generation = 0;
 
 struct discard {
     struct sk_buff *skb;
-    struct net_device *device;      /* may be 0 */
+    struct net_device *device; /* may be 0 */
     struct capture_state *global;
     struct scratch *room;
     __u32 reason;
@@ -52,8 +52,8 @@ struct discard {
     (bpf_core_enum_value_exists(enum skb_drop_reason, name) &&                                               \
      (reason) == bpf_core_enum_value(enum skb_drop_reason, name))
 
-/* Drops by a socket's filter and by its cgroup's ingress programs share a reason; without a filter of the socket's
- * own it was the cgroup. */
+/* Drops by a socket's filter and by its cgroup's ingress programs share a reason; without a filter of the
+ * socket's own it was the cgroup. */
 static __always_inline int is_cgroup_ingress(__u32 reason, struct sock *receiver)
 {
     if (!REASON_IS(reason, SKB_DROP_REASON_SOCKET_FILTER) || !receiver)
@@ -110,8 +110,8 @@ static __always_inline int route_is_local_input(struct dst_entry *route, struct 
 }
 
 /*
- * The namespace is taken from the route or the socket first: a packet queued to a socket has its device pointer
- * overwritten.
+ * The namespace is taken from the route or the socket first: a packet queued to a socket has its device
+ * pointer overwritten.
  */
 static __always_inline __u32 namespace_of(struct sk_buff *skb, struct dst_entry *route, struct sock *receiver)
 {
@@ -176,7 +176,8 @@ static __always_inline void set_address(__u8 *to, const union nf_inet_addr *from
 }
 
 /* Rewrites the packet's tuple; with `inverse`, source and destination change places. */
-static __always_inline void use_tuple(struct packet *packet, const struct nf_conntrack_tuple *tuple, int inverse)
+static __always_inline void use_tuple(struct packet *packet, const struct nf_conntrack_tuple *tuple,
+                                      int inverse)
 {
     struct nf_conntrack_man source;
     union nf_inet_addr destination;
@@ -194,8 +195,8 @@ static __always_inline void use_tuple(struct packet *packet, const struct nf_con
 }
 
 /* Adds a rejected packet to a flow; `counted` takes it out of ACCEPT, where the hook has put it. */
-static __noinline void reject(struct discard *discard, const struct packet *packet, __u32 ifindex, __u8 direction,
-                              int counted)
+static __noinline void reject(struct discard *discard, const struct packet *packet, __u32 ifindex,
+                              __u8 direction, int counted)
 {
     if (!bpf_map_lookup_elem(&captured, &ifindex))
         return;
@@ -255,10 +256,11 @@ static long reject_next_fragment(__u32 index, struct fragment_walk *walk)
 }
 
 /*
- * Connection tracking puts fragments together before anything can drop them, but the hook has counted them one by
- * one: the first with its ports, the others without. Each is rejected as it came.
+ * Connection tracking puts fragments together before anything can drop them, but the hook has counted them
+ * one by one: the first with its ports, the others without. Each is rejected as it came.
  */
-static __always_inline void reject_datagram(struct discard *discard, __u32 ifindex, __u8 direction, int counted)
+static __always_inline void reject_datagram(struct discard *discard, __u32 ifindex, __u8 direction,
+                                            int counted)
 {
     struct skb_shared_info *shared = shared_info(discard->skb);
     struct sk_buff *fragment = BPF_CORE_READ(shared, frag_list);
@@ -268,8 +270,12 @@ static __always_inline void reject_datagram(struct discard *discard, __u32 ifind
     }
     struct addition whole = discard->addition;
     __u32 bytes = discard->packet.bytes;
-    struct fragment_walk walk = {.discard = discard, .fragment = fragment, .later = discard->packet,
-                                 .ifindex = ifindex, .direction = direction, .counted = counted};
+    struct fragment_walk walk = {.discard = discard,
+                                 .fragment = fragment,
+                                 .later = discard->packet,
+                                 .ifindex = ifindex,
+                                 .direction = direction,
+                                 .counted = counted};
     walk.later.source_port = walk.later.destination_port = 0;
     bpf_loop(FRAGMENTS_MAX, reject_next_fragment, &walk, 0);
     discard->addition = whole;
@@ -280,7 +286,8 @@ static __always_inline void reject_datagram(struct discard *discard, __u32 ifind
     discard->packet.bytes = bytes;
 }
 
-/* Where the packet was bound for, when it had come so far: the route's device, or the one it was handed to. */
+/* Where the packet was bound for, when it had come so far: the route's device, or the one it was handed to.
+ */
 static __always_inline __u32 outgoing_ifindex(struct discard *discard, struct dst_entry *route)
 {
     if (route && route_is_local_input(route, discard))
@@ -295,7 +302,8 @@ static __always_inline __u32 outgoing_ifindex(struct discard *discard, struct ds
     return flags && (*flags & CAPTURED_BRIDGE) && discard->ifindex_in ? 0 : ifindex;
 }
 
-/* Drops in tc and XDP happen at one interface's hook: whether ours has counted the packet, its own note tells. */
+/* Drops in tc and XDP happen at one interface's hook: whether ours has counted the packet, its own note
+ * tells. */
 static __always_inline int reject_at_hook(struct discard *discard)
 {
     struct net_device *device = discard->device;
@@ -306,11 +314,13 @@ static __always_inline int reject_at_hook(struct discard *discard)
         return 1;
     }
     if (REASON_IS(discard->reason, SKB_DROP_REASON_TC_INGRESS)) {
-        reject(discard, &discard->packet, ifindex, FLOW_INGRESS, discard->room->counted[FLOW_INGRESS] == address);
+        reject(discard, &discard->packet, ifindex, FLOW_INGRESS,
+               discard->room->counted[FLOW_INGRESS] == address);
         return 1;
     }
     if (REASON_IS(discard->reason, SKB_DROP_REASON_TC_EGRESS)) {
-        reject(discard, &discard->packet, ifindex, FLOW_EGRESS, discard->room->counted[FLOW_EGRESS] == address);
+        reject(discard, &discard->packet, ifindex, FLOW_EGRESS,
+               discard->room->counted[FLOW_EGRESS] == address);
         discard->ifindex_out = 0;
     }
     return 0;
@@ -348,8 +358,8 @@ static __always_inline void note_discard(struct discard *discard)
         return;
     __u64 packets = (__u64)discard->addition.packets;
     account->side[direction].discarded += packets;
-    struct discard_key reason = {.ifindex = ifindex, .window = discard->window, .reason = discard->reason,
-                                 .direction = direction};
+    struct discard_key reason = {
+        .ifindex = ifindex, .window = discard->window, .reason = discard->reason, .direction = direction};
     __u64 *count = bpf_map_lookup_elem(&discards, &reason);
     if (count)
         __sync_fetch_and_add(count, packets);
@@ -357,8 +367,8 @@ static __always_inline void note_discard(struct discard *discard)
         bpf_map_update_elem(&discards, &reason, &packets, BPF_NOEXIST);
     struct flow_key key;
     fill_key(&key, &discard->packet, ifindex, discard->window, direction, REJECT_NONE);
-    struct addition note = {.wall_ns = discard->addition.wall_ns, .drop_reason = discard->reason,
-                            .discarded = (__u32)packets};
+    struct addition note = {
+        .wall_ns = discard->addition.wall_ns, .drop_reason = discard->reason, .discarded = (__u32)packets};
     (void)add_to_flow(discard->global, &key, &note); /* full: the account has it all the same */
 }
 
@@ -369,7 +379,8 @@ int discarded(__u64 *arguments)
     struct sock *receiver = 0;
     if (bpf_core_field_exists(struct trace_event_raw_kfree_skb, rx_sk))
         receiver = (struct sock *)arguments[3];
-    struct discard discard = {.skb = skb, .reason = (__u32)arguments[2], .global = capture_state(), .room = scratch()};
+    struct discard discard = {
+        .skb = skb, .reason = (__u32)arguments[2], .global = capture_state(), .room = scratch()};
     if (!discard.global || !discard.room || discard.global->drop_program != drop_generation)
         return 0;
     struct dst_entry *route = route_of(skb);

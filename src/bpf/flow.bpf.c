@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 
 /*
- * Counting, in the kernel: each packet that passes an interface's tc hook adds to its flow as accepted. What is
- * discarded afterwards is put right by drop.bpf.c. Both let every packet go on unchanged.
+ * Counting, in the kernel: each packet that passes an interface's tc hook adds to its flow as accepted. What
+ * is discarded afterwards is put right by drop.bpf.c. Both let every packet go on unchanged.
  */
 
 #include "maps.h"
@@ -14,10 +14,11 @@
 #define TCX_NEXT (-1) /* also TC_ACT_UNSPEC: the next program or filter decides */
 
 /* Parses in place; headers beyond the linear part of the buffer are copied out first. */
-static __always_inline enum parse_result parse_buffer(struct __sk_buff *skb, struct scratch *room, int ethernet,
-                                                      struct packet *packet)
+static __always_inline enum parse_result parse_buffer(struct __sk_buff *skb, struct scratch *room,
+                                                      int ethernet, struct packet *packet)
 {
-    struct packet_view view = {.data = (const __u8 *)(long)skb->data, .end = (const __u8 *)(long)skb->data_end};
+    struct packet_view view = {.data = (const __u8 *)(long)skb->data,
+                               .end = (const __u8 *)(long)skb->data_end};
     __u16 ethertype = bpf_ntohs((__u16)skb->protocol);
     enum parse_result result = ethernet ? parse_ethernet(&view, skb->len, packet)
                                         : parse_network(&view, 0, ethertype, skb->len, packet);

@@ -13,7 +13,8 @@
 #define EEXIST 17
 #define E2BIG 7
 
-/* Never BPF_F_NO_PREALLOC: a new flow would cost microseconds. User space sets the real sizes before the load. */
+/* Never BPF_F_NO_PREALLOC: a new flow would cost microseconds. User space sets the real sizes before the
+ * load. */
 struct flow_map {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1024);
@@ -67,7 +68,8 @@ struct {
     __uint(max_entries, 4096);
 } wake SEC(".maps");
 
-/* The packet last counted on this CPU in each direction, and room for headers that cannot be read in place. */
+/* The packet last counted on this CPU in each direction, and room for headers that cannot be read in place.
+ */
 struct scratch {
     __u64 counted[FLOW_DIRECTIONS]; /* address of the socket buffer */
     __u8 headers[PARSE_COPY_ROOM];
@@ -182,8 +184,8 @@ static __always_inline long add_to_flow(struct capture_state *global, const stru
     return 0;
 }
 
-static __always_inline void fill_key(struct flow_key *key, const struct packet *packet, __u32 ifindex, __u32 window,
-                                     __u8 direction, __u8 reject)
+static __always_inline void fill_key(struct flow_key *key, const struct packet *packet, __u32 ifindex,
+                                     __u32 window, __u8 direction, __u8 reject)
 {
     __builtin_memcpy(key->source, packet->source, 16);
     __builtin_memcpy(key->destination, packet->destination, 16);
@@ -207,10 +209,11 @@ static __always_inline void account_loss(struct account_side *side, long error, 
 
 /*
  * Parses the headers copied to the scratch room; `ethernet` tells whether they begin with a link header, else
- * `ethertype` names the layer. A global function, so that the verifier goes through it once and not per caller.
- * Returns enum parse_result.
+ * `ethertype` names the layer. A global function, so that the verifier goes through it once and not per
+ * caller. Returns enum parse_result.
  */
-__noinline int parse_copied(struct packet *ret, __u32 copied, __u32 ethernet, __u32 ethertype, __u32 frame_len)
+__noinline int parse_copied(struct packet *ret, __u32 copied, __u32 ethernet, __u32 ethertype,
+                            __u32 frame_len)
 {
     struct scratch *room = scratch();
     if (!ret || !room)
@@ -228,7 +231,8 @@ static __always_inline void count_segments(const struct packet *packet, __u32 gs
                                            struct addition *addition)
 {
     __u64 segments = gso_segments;
-    if (gso_size && !segments && packet->bytes > packet->header_bytes) /* from a guest: only the size is known */
+    if (gso_size && !segments &&
+        packet->bytes > packet->header_bytes) /* from a guest: only the size is known */
         segments = (packet->bytes - packet->header_bytes + gso_size - 1) / gso_size;
     if (!gso_size || segments < 1)
         segments = 1;

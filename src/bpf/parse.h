@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The packet parser: from a frame to the facts that a flow record needs. It compiles for the kernel and for user
- * space, so that capture, replay, unit tests and fuzzing run the same code. Rules: RFC 791, RFC 8200, and
- * record.md 5.3, 5.4 and 5.8.
+ * The packet parser: from a frame to the facts that a flow record needs. It compiles for the kernel and for
+ * user space, so that capture, replay, unit tests and fuzzing run the same code. Rules: RFC 791, RFC 8200,
+ * and record.md 5.3, 5.4 and 5.8.
  */
 
 #include "wire.h"
@@ -30,7 +30,8 @@ enum parse_result {
 struct packet_view {
     const __u8 *data;
     const __u8 *end;
-    __u32 copied; /* kernel: 0 when data and end are packet pointers; else how many of PARSE_COPY_ROOM bytes are filled */
+    __u32 copied; /* kernel: 0 when data and end are packet pointers; else how many of PARSE_COPY_ROOM bytes
+                     are filled */
     __u32 cut;    /* set when something beyond the end was asked for */
 };
 
@@ -40,14 +41,15 @@ struct packet {
     __u16 source_port; /* host order */
     __u16 destination_port;
     __u8 protocol;
-    __u8 family;    /* 4 or 6 */
-    __u8 tcp_flags; /* FIN 1, SYN 2, RST 4; ACK 16 only beside SYN (record.md 5.8) */
-    __u8 fragment;  /* part of a fragmented datagram */
+    __u8 family;        /* 4 or 6 */
+    __u8 tcp_flags;     /* FIN 1, SYN 2, RST 4; ACK 16 only beside SYN (record.md 5.8) */
+    __u8 fragment;      /* part of a fragmented datagram */
     __u32 bytes;        /* IP length, headers included, link header and padding not */
     __u32 header_bytes; /* IP and transport header: what every segment of an offloaded packet repeats */
 };
 
-/* How far into a frame headers are followed, and how much of one is copied where it cannot be read in place. */
+/* How far into a frame headers are followed, and how much of one is copied where it cannot be read in place.
+ */
 #define PARSE_REACH 2048
 #define PARSE_COPY_ROOM 256
 
@@ -73,7 +75,8 @@ enum {
     PROTOCOL_SCTP = 132,
 };
 
-/* `size` readable bytes at `offset`, or NULL. `size` must be a constant where this is compiled for the kernel. */
+/* `size` readable bytes at `offset`, or NULL. `size` must be a constant where this is compiled for the
+ * kernel. */
 PARSE_INLINE const __u8 *packet_at(struct packet_view *view, __u32 offset, __u32 size)
 {
 #ifdef __bpf__
@@ -155,14 +158,14 @@ PARSE_INLINE enum parse_result parse_ipv4(struct packet_view *view, __u32 offset
     return PARSE_IP;
 }
 
-/* Follows extension headers; leaves the upper-layer protocol in ret and returns its offset, or 0 when there is no
- * transport header to read: a later fragment, or headers cut off or too many. */
+/* Follows extension headers; leaves the upper-layer protocol in ret and returns its offset, or 0 when there
+ * is no transport header to read: a later fragment, or headers cut off or too many. */
 PARSE_INLINE __u32 parse_extension_headers(struct packet_view *view, __u32 offset, struct packet *ret)
 {
     for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
         __u8 protocol = ret->protocol;
-        if (protocol != PROTOCOL_HOP_BY_HOP && protocol != PROTOCOL_ROUTING && protocol != PROTOCOL_DESTINATION &&
-            protocol != PROTOCOL_FRAGMENT)
+        if (protocol != PROTOCOL_HOP_BY_HOP && protocol != PROTOCOL_ROUTING &&
+            protocol != PROTOCOL_DESTINATION && protocol != PROTOCOL_FRAGMENT)
             return offset;
         const __u8 *header = packet_at(view, offset, 8);
         if (!header)
@@ -202,8 +205,8 @@ PARSE_INLINE enum parse_result parse_ipv6(struct packet_view *view, __u32 offset
 }
 
 /*
- * Parses from the layer that `ethertype` names, at `offset`: VLAN tags, then IP. `frame_len` is the frame's own
- * length from view->data on, whatever part of it is there.
+ * Parses from the layer that `ethertype` names, at `offset`: VLAN tags, then IP. `frame_len` is the frame's
+ * own length from view->data on, whatever part of it is there.
  */
 PARSE_INLINE enum parse_result parse_network(struct packet_view *view, __u32 offset, __u16 ethertype,
                                              __u32 frame_len, struct packet *ret)

@@ -8,7 +8,8 @@
 
 #include <linux/types.h>
 
-#define WIRE_VERSION 1 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
+#define WIRE_VERSION                                                                                         \
+    1 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
 #define WINDOW_SECONDS 60
 
 enum flow_direction {
@@ -17,7 +18,8 @@ enum flow_direction {
     FLOW_DIRECTIONS = 2,
 };
 
-/* Which control discarded a packet. 0 is ACCEPT; every other value is a REJECT. Journals hold these numbers. */
+/* Which control discarded a packet. 0 is ACCEPT; every other value is a REJECT. Journals hold these numbers.
+ */
 enum reject_source {
     REJECT_NONE = 0,
     REJECT_NETFILTER = 1,
@@ -37,7 +39,7 @@ struct flow_key {
     __u8 source[16]; /* IPv4 as ::ffff:a.b.c.d */
     __u8 destination[16];
     __u32 ifindex;
-    __u32 window; /* WINDOW_SECONDS since the epoch, by wall clock */
+    __u32 window;      /* WINDOW_SECONDS since the epoch, by wall clock */
     __u16 source_port; /* host order; 0 where there is none */
     __u16 destination_port;
     __u8 protocol;
@@ -71,14 +73,14 @@ struct account_key {
 /* The kernel's own account of one interface and window, per direction; per CPU, so plain additions. */
 struct account {
     struct account_side {
-        __u64 frames;        /* frames at the hook; an offloaded super-frame is one */
-        __u64 packets;       /* wire packets at the hook: IP packets, and one per non-IP or malformed frame */
-        __u64 not_ip;        /* frames that are no IP */
-        __u64 malformed;     /* IP header cut or inconsistent */
-        __u64 added;         /* rejected packets that never reached the hook, added by the drop program */
-        __u64 lost_full;     /* wire packets with no place in the flow map */
-        __u64 lost_busy;     /* wire packets whose map update failed for another reason */
-        __u64 discarded;     /* accepted, then discarded by the kernel for no security reason */
+        __u64 frames;    /* frames at the hook; an offloaded super-frame is one */
+        __u64 packets;   /* wire packets at the hook: IP packets, and one per non-IP or malformed frame */
+        __u64 not_ip;    /* frames that are no IP */
+        __u64 malformed; /* IP header cut or inconsistent */
+        __u64 added;     /* rejected packets that never reached the hook, added by the drop program */
+        __u64 lost_full; /* wire packets with no place in the flow map */
+        __u64 lost_busy; /* wire packets whose map update failed for another reason */
+        __u64 discarded; /* accepted, then discarded by the kernel for no security reason */
     } side[FLOW_DIRECTIONS];
 };
 

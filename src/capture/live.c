@@ -58,7 +58,7 @@ static void link_pin_name(char ret[static 32], uint32_t ifindex, enum flow_direc
 
 static struct bpf_map *pinned_map(struct flow_bpf *bpf, unsigned index)
 {
-    struct bpf_map *maps[] = {bpf->maps.flows_a, bpf->maps.flows_b,  bpf->maps.active, bpf->maps.accounts,
+    struct bpf_map *maps[] = {bpf->maps.flows_a,  bpf->maps.flows_b,  bpf->maps.active, bpf->maps.accounts,
                               bpf->maps.discards, bpf->maps.captured, bpf->maps.state,  bpf->maps.wake};
     return index < ARRAY_SIZE(maps) ? maps[index] : NULL;
 }
@@ -137,7 +137,8 @@ static int map_state(struct live *live, uint32_t map_entries, struct fault *faul
     return 0;
 }
 
-/* The new drop program is attached before it takes charge, and the old one goes after: no drop falls between. */
+/* The new drop program is attached before it takes charge, and the old one goes after: no drop falls between.
+ */
 static int attach_drop_program(struct live *live, uint32_t generation, struct fault *fault)
 {
     live->drop_link = bpf_program__attach(live->bpf->progs.discarded);
@@ -178,10 +179,11 @@ static int start(struct live *live, const struct live_options *options, struct f
     live->bpf->rodata->drop_generation = generation;
     int r = flow_bpf__load(live->bpf);
     if (r < 0)
-        return fault_set(fault, r,
-                         "the kernel refuses the capture programs: %s (needs kernel 5.17 or later with BTF, and "
-                         "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)",
-                         strerror(-r));
+        return fault_set(
+            fault, r,
+            "the kernel refuses the capture programs: %s (needs kernel 5.17 or later with BTF, and "
+            "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)",
+            strerror(-r));
     r = live->pins[0] ? pin_maps(live, fault) : 0;
     if (r == 0)
         r = map_state(live, options->map_entries, fault);
@@ -209,7 +211,8 @@ int live_open(struct live **ret, const struct live_options *options, struct faul
     if (r == 0 && options->pin_folder) {
         (void)snprintf(live->pins, sizeof live->pins, "%s", options->pin_folder);
         if (mkdir(live->pins, 0700) < 0 && errno != EEXIST)
-            r = fault_set(fault, -errno, "%s: cannot create the folder for pins: %s", live->pins, strerror(errno));
+            r = fault_set(fault, -errno, "%s: cannot create the folder for pins: %s", live->pins,
+                          strerror(errno));
     }
     if (r == 0)
         r = start(live, options, fault);
@@ -262,7 +265,8 @@ static int attach_tcx(struct live *live, uint32_t ifindex, bool ethernet, enum f
         return 0;
     bool ingress = direction == FLOW_INGRESS;
     LIBBPF_OPTS(bpf_link_create_opts, options, .flags = ingress ? TCX_FIRST : TCX_LAST);
-    AUTO_CLOSE int fd = bpf_link_create(program, (int)ifindex, (enum bpf_attach_type)(ingress ? TCX_INGRESS : TCX_EGRESS), &options);
+    AUTO_CLOSE int fd = bpf_link_create(program, (int)ifindex,
+                                        (enum bpf_attach_type)(ingress ? TCX_INGRESS : TCX_EGRESS), &options);
     if (fd < 0)
         return -errno;
     if (live->pins[0])
@@ -287,7 +291,8 @@ static __u32 captured_flags(const struct live *live, uint32_t ifindex)
 
 static struct bpf_tc_hook clsact_hook(uint32_t ifindex, enum bpf_tc_attach_point point)
 {
-    return (struct bpf_tc_hook){.sz = sizeof(struct bpf_tc_hook), .ifindex = (int)ifindex, .attach_point = point};
+    return (struct bpf_tc_hook){
+        .sz = sizeof(struct bpf_tc_hook), .ifindex = (int)ifindex, .attach_point = point};
 }
 
 static struct bpf_tc_opts clsact_filter(enum flow_direction direction)
@@ -307,7 +312,8 @@ static int attach_clsact(struct live *live, uint32_t ifindex, bool ethernet, __u
         return r;
     *flags |= CAPTURED_CLSACT;
     for (unsigned direction = 0; direction < FLOW_DIRECTIONS; direction++) {
-        struct bpf_tc_hook hook = clsact_hook(ifindex, direction == FLOW_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+        struct bpf_tc_hook hook =
+            clsact_hook(ifindex, direction == FLOW_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
         struct bpf_tc_opts filter = clsact_filter(direction);
         filter.prog_fd = program_fd(live, ethernet, direction);
         filter.flags = BPF_TC_F_REPLACE;
@@ -321,7 +327,8 @@ static int attach_clsact(struct live *live, uint32_t ifindex, bool ethernet, __u
 static void detach_clsact(uint32_t ifindex, __u32 flags)
 {
     for (unsigned direction = 0; direction < FLOW_DIRECTIONS; direction++) {
-        struct bpf_tc_hook hook = clsact_hook(ifindex, direction == FLOW_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+        struct bpf_tc_hook hook =
+            clsact_hook(ifindex, direction == FLOW_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
         struct bpf_tc_opts filter = clsact_filter(direction);
         (void)bpf_tc_detach(&hook, &filter);
     }
@@ -416,8 +423,8 @@ static int for_each_batch(struct live *live, batch_step *step, live_flow_visitor
     bool first = true;
     for (;;) {
         __u32 count = READ_BATCH;
-        int r = step(live->flow_fds[!live->active], first ? NULL : &position, &position, live->keys, live->counts,
-                     &count, &options);
+        int r = step(live->flow_fds[!live->active], first ? NULL : &position, &position, live->keys,
+                     live->counts, &count, &options);
         bool end = r < 0 && errno == ENOENT;
         if (r < 0 && !end)
             return fault_set(fault, -errno, "cannot read the flow map: %s", strerror(errno));

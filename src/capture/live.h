@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Live capture: the kernel programs of src/bpf, attached to interfaces and drained. Maps and links are pinned, so
- * that the kernel goes on counting when this process dies; the next live_open with the same pin folder goes on
- * where it was. One thread.
+ * Live capture: the kernel programs of src/bpf, attached to interfaces and drained. Maps and links are
+ * pinned, so that the kernel goes on counting when this process dies; the next live_open with the same pin
+ * folder goes on where it was. One thread.
  */
 
 #include <stdbool.h>
@@ -19,7 +19,8 @@ enum live_attach { LIVE_ATTACH_AUTO, LIVE_ATTACH_TCX, LIVE_ATTACH_CLSACT };
 struct live_options {
     uint32_t map_entries;
     enum live_attach attach;
-    const char *pin_folder; /* on a bpf file system; NULL: nothing is pinned, and nothing outlives the process */
+    const char
+        *pin_folder; /* on a bpf file system; NULL: nothing is pinned, and nothing outlives the process */
 };
 
 struct live;
@@ -33,8 +34,10 @@ void live_stop(struct live *live);
 /* Frees; without live_stop, what is pinned goes on counting. */
 void live_close(struct live *live);
 
-/* Attaches both directions. `ethernet`: packets begin with a link header. -EEXIST is success: it was attached. */
-int live_attach(struct live *live, uint32_t ifindex, bool ethernet, bool bridge, struct fault *fault) MUST_USE;
+/* Attaches both directions. `ethernet`: packets begin with a link header. -EEXIST is success: it was
+ * attached. */
+int live_attach(struct live *live, uint32_t ifindex, bool ethernet, bool bridge,
+                struct fault *fault) MUST_USE;
 void live_detach(struct live *live, uint32_t ifindex);
 
 /* "tcx" or "clsact", once something is attached; "" before. */
@@ -62,7 +65,8 @@ int live_read(struct live *live, live_flow_visitor *visit, void *context, struct
 int live_clear(struct live *live, struct fault *fault) MUST_USE;
 
 /* Accounts and discards of windows before `window`, summed over CPUs; each is removed from the kernel. */
-typedef void live_account_visitor(void *context, const struct account_key *key, const struct account *account);
+typedef void live_account_visitor(void *context, const struct account_key *key,
+                                  const struct account *account);
 typedef void live_discard_visitor(void *context, const struct discard_key *key, uint64_t packets);
 int live_take_accounts(struct live *live, uint32_t window, live_account_visitor *account,
                        live_discard_visitor *discard, void *context, struct fault *fault) MUST_USE;

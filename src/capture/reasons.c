@@ -34,7 +34,8 @@ int drop_reasons_load(struct fault *fault)
 {
     struct btf *btf = btf__load_vmlinux_btf();
     if (!btf)
-        return fault_set(fault, -errno, "cannot read the kernel's type information (/sys/kernel/btf/vmlinux): %s",
+        return fault_set(fault, -errno,
+                         "cannot read the kernel's type information (/sys/kernel/btf/vmlinux): %s",
                          strerror(errno));
     int id = btf__find_by_name_kind(btf, "skb_drop_reason", BTF_KIND_ENUM);
     int r = id > 0 ? copy_names(btf, btf__type_by_id(btf, (uint32_t)id)) : -ENOENT;

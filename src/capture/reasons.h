@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The running kernel's names for why it discards packets, from its own type information. Loaded once per process. */
+/* The running kernel's names for why it discards packets, from its own type information. Loaded once per
+ * process. */
 
 #include <stdint.h>
 

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The ledger: per interface, window and direction, what became of every packet the kernel counted. It closes when
- * seen = recorded + excluded + not IP + malformed + lost. Units are wire packets throughout; a frame that is no IP
- * packet counts as one. Directions are the interface's own (tc's), whatever its role.
+ * The ledger: per interface, window and direction, what became of every packet the kernel counted. It closes
+ * when seen = recorded + excluded + not IP + malformed + lost. Units are wire packets throughout; a frame
+ * that is no IP packet counts as one. Directions are the interface's own (tc's), whatever its role.
  */
 
 #include <stdbool.h>
@@ -18,9 +18,9 @@
 #define LEDGER_REASONS 8  /* discard reasons told apart per row; the rest is in `discarded` alone */
 
 struct ledger_side {
-    uint64_t seen;      /* at the hook, or added by the drop program before it */
-    uint64_t recorded;  /* in flows: ACCEPT and REJECT */
-    uint64_t excluded;  /* by configuration */
+    uint64_t seen;     /* at the hook, or added by the drop program before it */
+    uint64_t recorded; /* in flows: ACCEPT and REJECT */
+    uint64_t excluded; /* by configuration */
     uint64_t not_ip;
     uint64_t malformed;
     uint64_t added;     /* part of seen: rejected before the hook could count them */

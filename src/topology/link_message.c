@@ -25,12 +25,12 @@ static bool read_u32(const struct nlattr *attribute, uint32_t *to)
 }
 
 /* Kernels append to this struct over time, so an older or newer length is no error. */
-void counters_read(const struct nlattr *attribute, struct link_counters *to)
+void counters_read(const struct nlattr *attribute, struct link_counters *ret)
 {
     struct rtnl_link_stats64 stats = {0};
     size_t len = mnl_attr_get_payload_len(attribute);
     memcpy(&stats, mnl_attr_get_payload(attribute), len < sizeof stats ? len : sizeof stats);
-    *to = (struct link_counters){
+    *ret = (struct link_counters){
         .rx_packets = stats.rx_packets,
         .rx_bytes = stats.rx_bytes,
         .rx_errors = stats.rx_errors,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Foreign programs on every hook: each discards UDP to DROP_PORT and lets the rest pass, counting what it saw. */
+/* Foreign programs on every hook: each discards UDP to DROP_PORT and lets the rest pass, counting what it
+ * saw. */
 
 #include <linux/bpf.h>
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Counts what the kernel discards by network namespace and reason: an account that owes nothing to the daemon. */
+/* Counts what the kernel discards by network namespace and reason: an account that owes nothing to the
+ * daemon. */
 
 #include <linux/bpf.h>
 #include <stdbool.h>
