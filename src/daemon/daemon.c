@@ -19,7 +19,8 @@
 #include "base/log.h"
 #include "capture/reasons.h"
 
-/* A packet of the old minute can still be discarded after it ended; then the two minutes are settled together. */
+/* A packet of the old minute can still be discarded after it ended; then the two minutes are settled
+ * together. */
 #define GRACE_NS (1500 * NS_PER_MS)
 #define RETRY_TICKS 5
 #define STOP_PATIENCE_S 5
@@ -42,7 +43,8 @@ static int open_timers(struct daemon *daemon, struct fault *fault)
     struct itimerspec never = {.it_value.tv_sec = INT64_MAX / 2};
     daemon->ticks = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     daemon->clock_changes = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (daemon->ticks < 0 || daemon->clock_changes < 0 || timerfd_settime(daemon->ticks, 0, &tick, NULL) < 0 ||
+    if (daemon->ticks < 0 || daemon->clock_changes < 0 ||
+        timerfd_settime(daemon->ticks, 0, &tick, NULL) < 0 ||
         timerfd_settime(daemon->clock_changes, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0)
         return fault_set(fault, -errno, "cannot make timers: %s", strerror(errno));
     return 0;
@@ -70,12 +72,9 @@ static int watch_everything(struct daemon *daemon, struct fault *fault)
         int fd;
         enum event_source source;
     } sources[] = {
-        {daemon->signals, EVENT_SIGNAL},
-        {daemon->ticks, EVENT_TICK},
-        {daemon->clock_changes, EVENT_CLOCK},
-        {links_fd(daemon->links), EVENT_LINKS},
-        {live_wake_fd(daemon->live), EVENT_WAKE},
-        {control_fd(daemon->control), EVENT_CONTROL},
+        {daemon->signals, EVENT_SIGNAL},          {daemon->ticks, EVENT_TICK},
+        {daemon->clock_changes, EVENT_CLOCK},     {links_fd(daemon->links), EVENT_LINKS},
+        {live_wake_fd(daemon->live), EVENT_WAKE}, {control_fd(daemon->control), EVENT_CONTROL},
     };
     for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
         int r = watch(daemon, sources[i].fd, sources[i].source, fault);
@@ -106,10 +105,11 @@ static void pin_folder(const struct daemon *daemon, char ret[static PATH_MAX])
         *slash = '\0';
     if (statfs(parent, &status) < 0 || status.f_type != BPF_FILE_SYSTEM) {
         (void)rmdir(daemon->config.capture.pin_path);
-        log_warning("capture",
-                    "%s is not on a bpf file system: capture goes on, but packets are lost when the daemon dies. "
-                    "Mount it: mount -t bpf bpf /sys/fs/bpf",
-                    daemon->config.capture.pin_path);
+        log_warning(
+            "capture",
+            "%s is not on a bpf file system: capture goes on, but packets are lost when the daemon dies. "
+            "Mount it: mount -t bpf bpf /sys/fs/bpf",
+            daemon->config.capture.pin_path);
         return;
     }
     (void)snprintf(ret, PATH_MAX, "%.4000s/v%d-%016llx", daemon->config.capture.pin_path, WIRE_VERSION,
@@ -135,13 +135,19 @@ static int open_capture(struct daemon *daemon, struct fault *fault)
 static int make_print_log(struct daemon *daemon, struct fault *fault)
 {
     struct flow_log *log = &daemon->print_log;
-    *log = (struct flow_log){.name = "print", .resource = "all", .traffic_type = TRAFFIC_ALL, .interval = 60,
-                             .kind = DESTINATION_STDOUT, .file_format = FILE_FORMAT_PLAIN_TEXT, .id = "print"};
-    return format_parse(&log->format,
-                        "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} "
-                        "${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status} ${tcp-flags} "
-                        "${flow-direction} ${x-reject-source}",
-                        fault);
+    *log = (struct flow_log){.name = "print",
+                             .resource = "all",
+                             .traffic_type = TRAFFIC_ALL,
+                             .interval = 60,
+                             .kind = DESTINATION_STDOUT,
+                             .file_format = FILE_FORMAT_PLAIN_TEXT,
+                             .id = "print"};
+    return format_parse(
+        &log->format,
+        "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} "
+        "${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status} ${tcp-flags} "
+        "${flow-direction} ${x-reject-source}",
+        fault);
 }
 
 static int load_config(struct daemon *daemon, struct config *ret, struct fault *fault)
@@ -169,7 +175,8 @@ static int open_publisher(struct daemon *daemon, struct fault *fault)
 
 int daemon_open(struct daemon *daemon, const struct daemon_options *options, struct fault *fault)
 {
-    *daemon = (struct daemon){.options = options, .epoll = -1, .signals = -1, .ticks = -1, .clock_changes = -1};
+    *daemon =
+        (struct daemon){.options = options, .epoll = -1, .signals = -1, .ticks = -1, .clock_changes = -1};
     daemon->started_s = clock_wall_ns() / NS_PER_S;
     daemon->live_line = options->print && isatty(STDERR_FILENO);
     identity_machine(daemon->machine_id);
@@ -262,7 +269,8 @@ static void take_clock_change(struct daemon *daemon)
 {
     uint64_t expirations;
     struct itimerspec never = {.it_value.tv_sec = INT64_MAX / 2};
-    (void)!read(daemon->clock_changes, &expirations, sizeof expirations); /* fails with ECANCELED: that is the news */
+    (void)!read(daemon->clock_changes, &expirations,
+                sizeof expirations); /* fails with ECANCELED: that is the news */
     (void)timerfd_settime(daemon->clock_changes, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
     live_set_clock(daemon->live);
     log_info("capture", "the wall clock was set");

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The running daemon: one thread, one event loop. The kernel counts by itself; this loop drains it when a minute
- * has ended (or the map fills), closes windows, publishes them, follows interfaces and answers `flowlog status`.
+ * The running daemon: one thread, one event loop. The kernel counts by itself; this loop drains it when a
+ * minute has ended (or the map fills), closes windows, publishes them, follows interfaces and answers
+ * `flowlog status`.
  */
 
 #include <limits.h>
@@ -48,11 +49,11 @@ struct daemon {
     int clock_changes;
     uint64_t started_s;
     uint64_t drains;
-    uint32_t closed_before; /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
+    uint32_t closed_before;   /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
     uint64_t unknown_packets; /* drained for interfaces that nobody knows */
     uint64_t flows_in_window; /* since the window began, for the live line */
     bool capturing;
-    bool first_close; /* no window was closed by this process yet */
+    bool first_close;     /* no window was closed by this process yet */
     bool quiescent_dirty; /* the quiescent map was read but could not be emptied */
     bool stopping;
     bool live_line; /* standard error is a terminal */
@@ -68,12 +69,14 @@ void daemon_close(struct daemon *daemon);
 int daemon_drain(struct daemon *daemon, struct fault *fault) MUST_USE;
 
 /* The same events from the journal. */
-int daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const struct flow_counts *counts) MUST_USE;
+int daemon_take_flow(struct daemon *daemon, const struct flow_key *key,
+                     const struct flow_counts *counts) MUST_USE;
 void daemon_take_account(struct daemon *daemon, const struct account_key *key, const struct account *account);
 void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets);
 void daemon_close_taken(struct daemon *daemon, uint32_t before);
 
-/* Takes the accounts from the kernel and closes every window before `before` (WINDOW_SECONDS since the epoch). */
+/* Takes the accounts from the kernel and closes every window before `before` (WINDOW_SECONDS since the
+ * epoch). */
 void daemon_close_windows(struct daemon *daemon, uint32_t before);
 
 /* follow.c: interfaces come, change and go. A link_listener. */

@@ -8,7 +8,7 @@
 
 /* Traffic that AWS does not record (record.md 8), told by the flow key alone. One row per rule. */
 struct exclusion {
-    uint64_t kind; /* enum capture_exclude */
+    uint64_t kind;       /* enum capture_exclude */
     const char *address; /* of either end; NULL: any */
     uint16_t port;       /* of either end; 0: any */
     uint8_t protocol;    /* 0: any */
@@ -61,7 +61,8 @@ static void publish(struct daemon *daemon, struct flow_table *flows)
     flow_table_done(flows);
 }
 
-/* The table is full: its flows become records of the window now, and the rest of the window follows in others. */
+/* The table is full: its flows become records of the window now, and the rest of the window follows in
+ * others. */
 static void publish_early(struct daemon *daemon, uint32_t window)
 {
     struct flow_table *table = windows_find(&daemon->windows, window);
@@ -105,7 +106,8 @@ int daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const st
     return 0;
 }
 
-static int take_flows(void *context, const struct flow_key *keys, const struct flow_counts *counts, uint32_t count)
+static int take_flows(void *context, const struct flow_key *keys, const struct flow_counts *counts,
+                      uint32_t count)
 {
     struct daemon *daemon = context;
     recover_note_flows(daemon, keys, counts, count);
@@ -205,7 +207,8 @@ static void check_ledger(const struct daemon *daemon, uint32_t window)
                 log_warning("ledger", "%s, window %llu, %s: seen %llu, %lld unaccounted for",
                             registry_at(&daemon->registry, row->interface)->device,
                             (unsigned long long)row->window * WINDOW_SECONDS, d ? "egress" : "ingress",
-                            (unsigned long long)row->side[d].seen, (long long)ledger_difference(&row->side[d]));
+                            (unsigned long long)row->side[d].seen,
+                            (long long)ledger_difference(&row->side[d]));
     }
 }
 

@@ -58,8 +58,8 @@ static void add_link(struct daemon *daemon, const struct link *link)
 }
 
 /*
- * An interface that a killed daemon knew: the same one if it comes to the same id, and then it goes on; another
- * one may have got its ifindex since.
+ * An interface that a killed daemon knew: the same one if it comes to the same id, and then it goes on;
+ * another one may have got its ifindex since.
  */
 static bool resume_link(struct daemon *daemon, struct registered *entry, const struct link *link)
 {
@@ -68,7 +68,8 @@ static bool resume_link(struct daemon *daemon, struct registered *entry, const s
     struct interface interface = {0};
     entry->gone = true; /* its id is not taken by itself */
     int r = rule ? identity_assign(&interface, &source, rule, link, NULL) : -ENODEV;
-    bool same = r == 0 && strcmp(interface.identity.interface_id, entry->interface.identity.interface_id) == 0;
+    bool same =
+        r == 0 && strcmp(interface.identity.interface_id, entry->interface.identity.interface_id) == 0;
     interface_done(&interface);
     if (!same) {
         entry->gone_window = daemon_window_of(clock_wall_ns());

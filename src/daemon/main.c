@@ -53,13 +53,25 @@ static int run(const struct daemon_options *options)
     return r == -EINVAL ? EXIT_USAGE : EXIT_DATA;
 }
 
-enum { OPTION_CONFIG = 1, OPTION_STATE, OPTION_PRINT, OPTION_SHOW_CONFIG, OPTION_DEBUG, OPTION_VERSION, OPTION_HELP };
+enum {
+    OPTION_CONFIG = 1,
+    OPTION_STATE,
+    OPTION_PRINT,
+    OPTION_SHOW_CONFIG,
+    OPTION_DEBUG,
+    OPTION_VERSION,
+    OPTION_HELP
+};
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG}, {"state", required_argument, NULL, OPTION_STATE},
-    {"print", no_argument, NULL, OPTION_PRINT},         {"show-config", no_argument, NULL, OPTION_SHOW_CONFIG},
-    {"debug", no_argument, NULL, OPTION_DEBUG},         {"version", no_argument, NULL, OPTION_VERSION},
-    {"help", no_argument, NULL, OPTION_HELP},           {0},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"state", required_argument, NULL, OPTION_STATE},
+    {"print", no_argument, NULL, OPTION_PRINT},
+    {"show-config", no_argument, NULL, OPTION_SHOW_CONFIG},
+    {"debug", no_argument, NULL, OPTION_DEBUG},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {0},
 };
 
 int main(int argc, char **argv)

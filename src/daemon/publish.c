@@ -10,8 +10,8 @@
 #include "capture/reasons.h"
 #include "flow/emit.h"
 
-static int add_publisher(struct publish *publish, const struct config *config, const struct flow_log *flow_log,
-                         uint64_t origin, struct fault *fault)
+static int add_publisher(struct publish *publish, const struct config *config,
+                         const struct flow_log *flow_log, uint64_t origin, struct fault *fault)
 {
     if (publish->count == ARRAY_SIZE(publish->publishers))
         return fault_set(fault, -ENOSPC, "more than %d flow logs", PUBLISH_FLOW_LOGS_MAX);
@@ -25,7 +25,8 @@ static int add_publisher(struct publish *publish, const struct config *config, c
 }
 
 int publish_open(struct publish *publish, const struct config *config, const struct registry *registry,
-                 const struct ledger *ledger, uint64_t origin, const struct flow_log *print, struct fault *fault)
+                 const struct ledger *ledger, uint64_t origin, const struct flow_log *print,
+                 struct fault *fault)
 {
     publish->count = 0;
     publish->registry = registry;
@@ -122,7 +123,8 @@ static int add_flows(struct batch *batch, const struct flow_table *flows, struct
     size_t position = 0;
     const struct flow *flow;
     while ((flow = flow_table_next(flows, &position))) {
-        struct emit *emit = is_wanted(batch->publisher->flow_log, flow) ? batch_emitter(batch, flow->interface) : NULL;
+        struct emit *emit =
+            is_wanted(batch->publisher->flow_log, flow) ? batch_emitter(batch, flow->interface) : NULL;
         int r = emit ? batch_add(batch, emit_flow(emit, flow, flows->window), fault) : 0;
         if (r < 0)
             return r;
@@ -135,7 +137,8 @@ struct window_sum {
     uint64_t lost;
 };
 
-static struct window_sum sum_ledger(const struct ledger *ledger, const struct flow_table *flows, uint16_t index)
+static struct window_sum sum_ledger(const struct ledger *ledger, const struct flow_table *flows,
+                                    uint16_t index)
 {
     struct window_sum sum = {0};
     uint32_t first = (uint32_t)(flows->window / WINDOW_SECONDS);
@@ -148,14 +151,16 @@ static struct window_sum sum_ledger(const struct ledger *ledger, const struct fl
     return sum;
 }
 
-/* NODATA for an interface that was there and saw nothing, SKIPDATA for one whose packets were not all recorded. */
+/* NODATA for an interface that was there and saw nothing, SKIPDATA for one whose packets were not all
+ * recorded. */
 static int add_status_lines(struct batch *batch, const struct flow_table *flows, struct fault *fault)
 {
     uint32_t first = (uint32_t)(flows->window / WINDOW_SECONDS);
     uint32_t last = first + flows->interval / WINDOW_SECONDS - 1;
     for (uint32_t i = 0; i < batch->publish->registry->count; i++) {
         const struct registered *entry = registry_at(batch->publish->registry, (uint16_t)i);
-        if (!entry->used || !entry->attached || entry->since_window > last || (entry->gone && entry->gone_window < first))
+        if (!entry->used || !entry->attached || entry->since_window > last ||
+            (entry->gone && entry->gone_window < first))
             continue;
         struct emit *emit = batch_emitter(batch, (uint16_t)i);
         struct window_sum sum = sum_ledger(batch->publish->ledger, flows, (uint16_t)i);

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Closed windows on their way to the flow logs' destinations. A window is kept until every flow log that wants it
- * has taken it; a destination that fails is tried again at each publish_retry(), and only beyond a bound is the
- * oldest window given up: counted, and told by SKIPDATA lines with the next window.
+ * Closed windows on their way to the flow logs' destinations. A window is kept until every flow log that
+ * wants it has taken it; a destination that fails is tried again at each publish_retry(), and only beyond a
+ * bound is the oldest window given up: counted, and told by SKIPDATA lines with the next window.
  */
 
 #include <stddef.h>
@@ -42,10 +42,10 @@ struct publish {
     size_t waiting_count;
     const struct registry *registry;
     const struct ledger *ledger;
-    uint64_t sequence; /* tells batches of one window apart, also across restarts */
+    uint64_t sequence;         /* tells batches of one window apart, also across restarts */
     const uint64_t *delivered; /* sequences that an earlier process delivered: not to be delivered again */
     size_t delivered_count;
-    bool holding; /* windows are only queued */
+    bool holding;                                        /* windows are only queued */
     void (*published)(void *context, uint64_t sequence); /* a window has been taken by every flow log */
     void *context;
 };

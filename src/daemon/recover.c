@@ -56,7 +56,8 @@ static void note(struct daemon *daemon, enum note type, const void *payload, siz
     if (r == 0)
         return;
     if (daemon->journal_failures++ == 0)
-        log_error("journal", "cannot write: %s; capture goes on, but a killed daemon would lose what it has drained",
+        log_error("journal",
+                  "cannot write: %s; capture goes on, but a killed daemon would lose what it has drained",
                   strerror(-r));
 }
 
@@ -126,10 +127,10 @@ void recover_note_published(void *context, uint64_t sequence)
 
 /* The first reading: where the last complete drain ends, and what was delivered. */
 struct survey {
-    uint64_t keep;    /* bytes of the journal that count */
-    bool usable;      /* begins with a start of this version */
-    bool in_drain;    /* flows are noted that no drained-note has followed yet */
-    bool uncleared;   /* the last drain's flows may still be in the kernel */
+    uint64_t keep;  /* bytes of the journal that count */
+    bool usable;    /* begins with a start of this version */
+    bool in_drain;  /* flows are noted that no drained-note has followed yet */
+    bool uncleared; /* the last drain's flows may still be in the kernel */
     uint64_t *published;
     size_t published_count;
 };
@@ -286,7 +287,8 @@ static int fill_flows(struct journal *fresh, const struct daemon *daemon, const 
     return 0;
 }
 
-/* Rows of the ledger stay out: those of closed windows are delivered, those of open ones still in the kernel. */
+/* Rows of the ledger stay out: those of closed windows are delivered, those of open ones still in the kernel.
+ */
 static int fill_journal(struct journal *fresh, void *context)
 {
     struct daemon *daemon = context;
@@ -308,7 +310,8 @@ static int fill_journal(struct journal *fresh, void *context)
 void recover_compact(struct daemon *daemon)
 {
     struct fault fault = {0};
-    if (!daemon->journal || daemon->publish.waiting_count || daemon->long_window_open || daemon->quiescent_dirty)
+    if (!daemon->journal || daemon->publish.waiting_count || daemon->long_window_open ||
+        daemon->quiescent_dirty)
         return;
     if (journal_rewrite(daemon->journal, fill_journal, daemon, &fault) < 0) {
         if (daemon->journal_failures++ == 0)

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * What survives a killed daemon: everything taken from the kernel and not yet delivered. The journal holds the
- * events in the order they happened; a new daemon goes through them again and comes to the same windows, the same
- * sequence numbers and so the same object names and bytes. Windows that were delivered are not delivered again.
+ * What survives a killed daemon: everything taken from the kernel and not yet delivered. The journal holds
+ * the events in the order they happened; a new daemon goes through them again and comes to the same windows,
+ * the same sequence numbers and so the same object names and bytes. Windows that were delivered are not
+ * delivered again.
  */
 
 #include "base/fault.h"
@@ -16,13 +17,15 @@ struct daemon;
 /* Goes through the journal of the state folder, then opens it for what follows. */
 int recover_open(struct daemon *daemon, struct fault *fault) MUST_USE;
 
-/* Each is noted before the event can no longer be undone in the kernel. A failure is logged once and counted. */
+/* Each is noted before the event can no longer be undone in the kernel. A failure is logged once and counted.
+ */
 void recover_note_interface(struct daemon *daemon, const struct registered *entry);
 void recover_note_flows(struct daemon *daemon, const struct flow_key *keys, const struct flow_counts *counts,
                         uint32_t count);
 void recover_note_drained(struct daemon *daemon);
 void recover_note_cleared(struct daemon *daemon);
-void recover_note_account(struct daemon *daemon, const struct account_key *key, const struct account *account);
+void recover_note_account(struct daemon *daemon, const struct account_key *key,
+                          const struct account *account);
 void recover_note_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets);
 void recover_note_close(struct daemon *daemon, uint32_t before);
 void recover_note_published(void *daemon, uint64_t sequence);

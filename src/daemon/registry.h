@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The interfaces being recorded: from a link that the configuration covers to an index that flows carry. An entry
- * stays after its link has gone until every window with its packets is delivered.
+ * The interfaces being recorded: from a link that the configuration covers to an index that flows carry. An
+ * entry stays after its link has gone until every window with its packets is delivered.
  */
 
 #include <net/if.h>
@@ -28,9 +28,9 @@ struct registered {
     char error[256]; /* why it is not attached; "" when it is */
     const struct topology_rule *rule;
     struct interface interface;
-    struct link_counters baseline; /* the kernel's own counters when capture began */
-    struct link_counters latest;   /* and when a window was last closed */
-    uint64_t frames[FLOW_DIRECTIONS]; /* frames at the hooks since capture began */
+    struct link_counters baseline;     /* the kernel's own counters when capture began */
+    struct link_counters latest;       /* and when a window was last closed */
+    uint64_t frames[FLOW_DIRECTIONS];  /* frames at the hooks since capture began */
     uint64_t packets[FLOW_DIRECTIONS]; /* and wire packets */
 };
 

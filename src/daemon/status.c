@@ -49,11 +49,11 @@ static json_t *interface_status(const struct registered *entry)
         json_array_append_new(addresses, json_stringn(text, len));
     }
     const struct interface_identity *identity = &entry->interface.identity;
-    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s}", "ifindex", (int)entry->ifindex, "device",
-                     entry->device, "interface-id", identity->interface_id, "role",
-                     entry->interface.role == INTERFACE_PORT ? "port" : "nic", "subnet-id", identity->subnet_id,
-                     "vpc-id", identity->vpc_id, "addresses", addresses, "attached", (int)entry->attached, "error",
-                     entry->error);
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s}", "ifindex", (int)entry->ifindex,
+                     "device", entry->device, "interface-id", identity->interface_id, "role",
+                     entry->interface.role == INTERFACE_PORT ? "port" : "nic", "subnet-id",
+                     identity->subnet_id, "vpc-id", identity->vpc_id, "addresses", addresses, "attached",
+                     (int)entry->attached, "error", entry->error);
 }
 
 static json_t *interfaces_status(const struct daemon *daemon)
@@ -80,8 +80,12 @@ static json_t *window_status(const struct flow_table *flows)
     int64_t closes_in = (int64_t)(flows->window + flows->interval) - (int64_t)(clock_wall_ns() / NS_PER_S);
     json_t *object = json_object();
     const struct number numbers[] = {
-        {"start", flows->window}, {"interval", flows->interval}, {"closes-in", closes_in > 0 ? (uint64_t)closes_in : 0},
-        {"flows", flows->count},  {"packets", packets},          {"bytes", bytes},
+        {"start", flows->window},
+        {"interval", flows->interval},
+        {"closes-in", closes_in > 0 ? (uint64_t)closes_in : 0},
+        {"flows", flows->count},
+        {"packets", packets},
+        {"bytes", bytes},
     };
     set_numbers(object, numbers, ARRAY_SIZE(numbers));
     return object;
@@ -119,15 +123,15 @@ static json_t *reasons_status(const struct ledger_row *row)
         char number[16];
         (void)snprintf(number, sizeof number, "%u", reason->reason);
         json_array_append_new(array, json_pack("{s:s, s:s, s:I}", "reason", name ? name : number, "direction",
-                                               reason->direction == FLOW_EGRESS ? "egress" : "ingress", "packets",
-                                               (json_int_t)reason->packets));
+                                               reason->direction == FLOW_EGRESS ? "egress" : "ingress",
+                                               "packets", (json_int_t)reason->packets));
     }
     return array;
 }
 
 /*
- * What the interface counted and our hooks did not see, since capture began: its counters count frames, or wire
- * packets where the device takes super-frames apart, so anything between the two is agreement.
+ * What the interface counted and our hooks did not see, since capture began: its counters count frames, or
+ * wire packets where the device takes super-frames apart, so anything between the two is agreement.
  */
 static int64_t counter_difference(const struct registered *entry)
 {
@@ -156,13 +160,14 @@ static const char *log_status(const struct ledger_row *row)
 static json_t *ledger_row_status(const struct daemon *daemon, const struct ledger_row *row)
 {
     const struct registered *entry = registry_at(&daemon->registry, row->interface);
-    bool closes = ledger_difference(&row->side[FLOW_INGRESS]) == 0 && ledger_difference(&row->side[FLOW_EGRESS]) == 0;
+    bool closes =
+        ledger_difference(&row->side[FLOW_INGRESS]) == 0 && ledger_difference(&row->side[FLOW_EGRESS]) == 0;
     return json_pack("{s:I, s:i, s:s, s:s, s:o, s:o, s:b, s:I, s:s, s:o}", "window",
-                     (json_int_t)row->window * WINDOW_SECONDS, "interval", WINDOW_SECONDS, "device", entry->device,
-                     "interface-id", entry->interface.identity.interface_id, "ingress",
-                     side_status(&row->side[FLOW_INGRESS]), "egress", side_status(&row->side[FLOW_EGRESS]), "closes",
-                     (int)closes, "difference", (json_int_t)counter_difference(entry), "log-status", log_status(row),
-                     "reasons", reasons_status(row));
+                     (json_int_t)row->window * WINDOW_SECONDS, "interval", WINDOW_SECONDS, "device",
+                     entry->device, "interface-id", entry->interface.identity.interface_id, "ingress",
+                     side_status(&row->side[FLOW_INGRESS]), "egress", side_status(&row->side[FLOW_EGRESS]),
+                     "closes", (int)closes, "difference", (json_int_t)counter_difference(entry), "log-status",
+                     log_status(row), "reasons", reasons_status(row));
 }
 
 /* Closed windows only: an open one's account is still in the kernel. */
@@ -177,9 +182,10 @@ static json_t *ledger_status(const struct daemon *daemon)
     return array;
 }
 
-static const char *const traffic_names[] = {[TRAFFIC_ALL] = "ALL", [TRAFFIC_ACCEPT] = "ACCEPT",
-                                            [TRAFFIC_REJECT] = "REJECT"};
-static const char *const file_format_names[] = {[FILE_FORMAT_PLAIN_TEXT] = "plain-text", [FILE_FORMAT_JSON] = "json"};
+static const char *const traffic_names[] = {
+    [TRAFFIC_ALL] = "ALL", [TRAFFIC_ACCEPT] = "ACCEPT", [TRAFFIC_REJECT] = "REJECT"};
+static const char *const file_format_names[] = {
+    [FILE_FORMAT_PLAIN_TEXT] = "plain-text", [FILE_FORMAT_JSON] = "json"};
 
 static uint64_t waiting_for(const struct publish *publish, size_t publisher)
 {
@@ -195,12 +201,12 @@ static json_t *flow_log_status(const struct publish *publish, size_t index)
     const struct flow_log *log = publisher->flow_log;
     struct delivery_counts counts = {0};
     destination_counts(publisher->destination, &counts);
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", log->id, "name", log->name,
-                               "resource", log->resource, "traffic-type", traffic_names[log->traffic_type],
-                               "destination", log->destination ? log->destination : "stdout", "file-format",
-                               file_format_names[log->file_format], "last-object",
-                               counts.last_object ? counts.last_object : "", "deliver-logs-status",
-                               publisher->error[0] ? "FAILED" : "SUCCESS", "error", publisher->error);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", log->id, "name", log->name, "resource",
+        log->resource, "traffic-type", traffic_names[log->traffic_type], "destination",
+        log->destination ? log->destination : "stdout", "file-format", file_format_names[log->file_format],
+        "last-object", counts.last_object ? counts.last_object : "", "deliver-logs-status",
+        publisher->error[0] ? "FAILED" : "SUCCESS", "error", publisher->error);
     const struct number numbers[] = {
         {"interval", log->interval},
         {"records", publisher->records},
@@ -228,10 +234,10 @@ json_t *daemon_answer(void *context, const char *command, const json_t *request,
         (void)fault_set(fault, -EINVAL, "unknown command '%.64s'; known: status", command);
         return NULL;
     }
-    json_t *answer = json_pack("{s:s, s:i, s:I, s:I, s:s, s:b}", "version", FLOWLOG_VERSION, "pid", (int)getpid(),
-                               "started", (json_int_t)daemon->started_s, "now",
-                               (json_int_t)(clock_wall_ns() / NS_PER_S), "state-folder", daemon->options->state,
-                               "capturing", (int)daemon->capturing);
+    json_t *answer =
+        json_pack("{s:s, s:i, s:I, s:I, s:s, s:b}", "version", FLOWLOG_VERSION, "pid", (int)getpid(),
+                  "started", (json_int_t)daemon->started_s, "now", (json_int_t)(clock_wall_ns() / NS_PER_S),
+                  "state-folder", daemon->options->state, "capturing", (int)daemon->capturing);
     if (!answer || !daemon->capturing)
         return answer;
     json_object_set_new(answer, "capture", capture_status(daemon));
@@ -251,15 +257,15 @@ void daemon_draw_live_line(struct daemon *daemon)
     for (uint32_t i = 0; i < daemon->registry.count; i++) {
         struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
         struct link_counters now;
-        if (!entry->used || entry->gone || !entry->attached ||
-            links_counters(entry->ifindex, &now) < 0)
+        if (!entry->used || entry->gone || !entry->attached || links_counters(entry->ifindex, &now) < 0)
             continue;
         attached++;
         frames += now.rx_packets + now.tx_packets - entry->latest.rx_packets - entry->latest.tx_packets;
     }
     uint64_t second = clock_wall_ns() / NS_PER_S;
-    (void)fprintf(stderr, "\r\033[K%u interfaces, %llu packets, %llu flows in this window, next window in %u s", attached,
-                  (unsigned long long)frames, (unsigned long long)(state.inserted + daemon->flows_in_window),
-                  (unsigned)(WINDOW_SECONDS - second % WINDOW_SECONDS));
+    (void)fprintf(
+        stderr, "\r\033[K%u interfaces, %llu packets, %llu flows in this window, next window in %u s",
+        attached, (unsigned long long)frames, (unsigned long long)(state.inserted + daemon->flows_in_window),
+        (unsigned)(WINDOW_SECONDS - second % WINDOW_SECONDS));
     (void)fflush(stderr);
 }

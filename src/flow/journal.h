@@ -2,11 +2,12 @@
 #pragma once
 
 /*
- * An append-only file of typed records, each with a checksum, for what must outlive a killed process. It is not
- * synced: it guards against the death of the process, and a machine that loses power loses the kernel's counts as
- * well. A torn or damaged tail ends the reading; what stands before it counts.
+ * An append-only file of typed records, each with a checksum, for what must outlive a killed process. It is
+ * not synced: it guards against the death of the process, and a machine that loses power loses the kernel's
+ * counts as well. A torn or damaged tail ends the reading; what stands before it counts.
  *
- * Layout: "flowlogJ", then records of { u32 type, u32 length, u64 checksum of type, length and payload, payload }.
+ * Layout: "flowlogJ", then records of { u32 type, u32 length, u64 checksum of type, length and payload,
+ * payload }.
  */
 
 #include <stddef.h>
@@ -34,4 +35,5 @@ int journal_append(struct journal *journal, uint32_t type, const void *payload, 
 
 /* The journal of what `fill` appends takes the old one's place whole, or the old one stays. */
 typedef int journal_filler(struct journal *fresh, void *context);
-int journal_rewrite(struct journal *journal, journal_filler *fill, void *context, struct fault *fault) MUST_USE;
+int journal_rewrite(struct journal *journal, journal_filler *fill, void *context,
+                    struct fault *fault) MUST_USE;

@@ -169,8 +169,8 @@ static void settle_across(struct flow_table *table, const struct flow_table *aft
     }
 }
 
-static struct ledger_side *side_of(struct windows *windows, const struct flow_table *table, const struct flow *flow,
-                                   windows_turned *turned, void *context)
+static struct ledger_side *side_of(struct windows *windows, const struct flow_table *table,
+                                   const struct flow *flow, windows_turned *turned, void *context)
 {
     struct ledger_row *row =
         ledger_row(&windows->ledger, (uint32_t)(table->window / WINDOW_SECONDS), flow->interface);
@@ -179,9 +179,9 @@ static struct ledger_side *side_of(struct windows *windows, const struct flow_ta
 }
 
 /*
- * What is still negative was rejected under another tuple than it was counted (something rewrote the packet in
- * between), or before the hook by a program that was put in front of ours. The latter is a reject that was never
- * counted as accepted and stays; for the former nobody can say which packet it was, so it stays ACCEPT.
+ * What is still negative was rejected under another tuple than it was counted (something rewrote the packet
+ * in between), or before the hook by a program that was put in front of ours. The latter is a reject that was
+ * never counted as accepted and stays; for the former nobody can say which packet it was, so it stays ACCEPT.
  */
 static void settle_orphan(struct flow_table *table, struct flow *orphan, struct ledger_side *side)
 {
@@ -203,7 +203,8 @@ static void settle(struct windows *windows, struct flow_table *table, windows_tu
     size_t position = 0;
     struct flow *flow;
     while ((flow = flow_table_next(table, &position))) {
-        struct ledger_side *side = (int64_t)flow->packets < 0 ? side_of(windows, table, flow, turned, context) : NULL;
+        struct ledger_side *side =
+            (int64_t)flow->packets < 0 ? side_of(windows, table, flow, turned, context) : NULL;
         if (side)
             settle_orphan(table, flow, side);
     }
@@ -220,7 +221,8 @@ bool windows_take(struct windows *windows, uint32_t before, windows_turned *turn
 {
     if (windows->count == 0 || windows->open[0].window >= (uint64_t)before * WINDOW_SECONDS)
         return false;
-    struct flow_table *after = windows_find(windows, (uint32_t)(windows->open[0].window / WINDOW_SECONDS) + 1);
+    struct flow_table *after =
+        windows_find(windows, (uint32_t)(windows->open[0].window / WINDOW_SECONDS) + 1);
     if (after)
         settle_across(&windows->open[0], after);
     *ret = windows->open[0];

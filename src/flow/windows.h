@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * From the kernel's drains to the flows of exact windows. A drain holds signed deltas: a packet counted as accepted
- * in one drain may be taken back in the next, even in the next window, when it was discarded just after the
- * minute. windows_settle() pairs those before a window is handed over.
+ * From the kernel's drains to the flows of exact windows. A drain holds signed deltas: a packet counted as
+ * accepted in one drain may be taken back in the next, even in the next window, when it was discarded just
+ * after the minute. windows_settle() pairs those before a window is handed over.
  */
 
 #include <stdbool.h>
@@ -29,16 +29,16 @@ void windows_init(struct windows *windows, size_t max_flows);
 void windows_done(struct windows *windows);
 
 /*
- * Adds one delta to its window. `egress` is the direction as it is to be recorded. -ENOSPC when the window's table
- * is full: hand it over early and add again. -ENOMEM.
+ * Adds one delta to its window. `egress` is the direction as it is to be recorded. -ENOSPC when the window's
+ * table is full: hand it over early and add again. -ENOMEM.
  */
 int windows_add(struct windows *windows, uint16_t interface, bool egress, const struct flow_key *key,
                 const struct flow_counts *counts) MUST_USE;
 
 /*
- * The oldest open window, if it starts before `before` (WINDOW_SECONDS since the epoch): settled, removed, and the
- * caller's to flow_table_done. `roles_turned` tells for an interface whether its directions are turned round (a
- * port), so that the ledger's directions are the interface's own. False when there is none.
+ * The oldest open window, if it starts before `before` (WINDOW_SECONDS since the epoch): settled, removed,
+ * and the caller's to flow_table_done. `roles_turned` tells for an interface whether its directions are
+ * turned round (a port), so that the ledger's directions are the interface's own. False when there is none.
  */
 typedef bool windows_turned(void *context, uint16_t interface);
 bool windows_take(struct windows *windows, uint32_t before, windows_turned *turned, void *context,

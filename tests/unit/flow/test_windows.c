@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "flow/windows.h"
+
+enum { MINUTE = 29900000 };
+
+static struct windows windows;
+
+static int setup(void **state)
+{
+    (void)state;
+    windows_init(&windows, 4);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    windows_done(&windows);
+    return 0;
+}
+
+static bool not_turned(void *context, uint16_t interface)
+{
+    (void)context;
+    (void)interface;
+    return false;
+}
+
+static struct flow_key key_of(uint32_t window, uint16_t port, uint8_t reject)
+{
+    struct flow_key key = {.window = window,
+                           .source_port = port,
+                           .destination_port = 22,
+                           .protocol = 6,
+                           .family = 4,
+                           .direction = FLOW_INGRESS,
+                           .reject = reject};
+    key.source[15] = 1;
+    return key;
+}
+
+static int add(uint32_t window, uint16_t port, uint8_t reject, int64_t packets)
+{
+    struct flow_key key = key_of(window, port, reject);
+    uint64_t second = (uint64_t)window * WINDOW_SECONDS + 7;
+    struct flow_counts counts = {.packets = (uint64_t)packets,
+                                 .bytes = (uint64_t)(packets * 40),
+                                 .first_ns = second * NS_PER_S,
+                                 .last_ns = (second + 3) * NS_PER_S,
+                                 .syn = 1};
+    return windows_add(&windows, 0, false, &key, &counts);
+}
+
+static const struct flow *find(const struct flow_table *table, uint16_t port, uint8_t reject)
+{
+    struct flow flow = {.source_port = port, .destination_port = 22, .protocol = 6, .reject = reject};
+    flow.source[15] = 1;
+    return flow_table_find(table, &flow);
+}
+
+static struct flow_table take(uint32_t before)
+{
+    struct flow_table table;
+    assert_true(windows_take(&windows, before, not_turned, NULL, &table));
+    return table;
+}
+
+static const struct ledger_side *ingress(uint32_t window)
+{
+    const struct ledger_row *row = ledger_find(&windows.ledger, window, 0);
+    assert_non_null(row);
+    return &row->side[FLOW_INGRESS];
+}
+
+static void test_deltas_of_several_drains_add_up(void **state)
+{
+    (void)state;
+    assert_int_equal(add(MINUTE, 1000, REJECT_NONE, 5), 0);
+    assert_int_equal(add(MINUTE, 1000, REJECT_NONE, -2), 0);
+    assert_int_equal(add(MINUTE, 1000, REJECT_NETFILTER, 2), 0);
+    struct flow_table table = take(MINUTE + 1);
+    assert_int_equal(find(&table, 1000, REJECT_NONE)->packets, 3);
+    assert_int_equal(find(&table, 1000, REJECT_NETFILTER)->packets, 2);
+    assert_int_equal(find(&table, 1000, REJECT_NONE)->first_s, 7);
+    assert_int_equal(find(&table, 1000, REJECT_NONE)->last_s, 10);
+    assert_int_equal(find(&table, 1000, REJECT_NONE)->tcp_flags, TCP_SYN);
+    assert_int_equal(ingress(MINUTE)->recorded, 5);
+    flow_table_done(&table);
+}
+
+/* Counted at 59.999 s, discarded at 0.001 s: both belong to the earlier minute. */
+static void test_reject_across_the_minute(void **state)
+{
+    (void)state;
+    assert_int_equal(add(MINUTE, 1000, REJECT_NONE, 1), 0);
+    assert_int_equal(add(MINUTE + 1, 1000, REJECT_NONE, -1), 0);
+    assert_int_equal(add(MINUTE + 1, 1000, REJECT_NETFILTER, 1), 0);
+    struct flow_table table = take(MINUTE + 1);
+    assert_int_equal(find(&table, 1000, REJECT_NONE)->packets, 0);
+    assert_int_equal(find(&table, 1000, REJECT_NETFILTER)->packets, 1);
+    flow_table_done(&table);
+    table = take(MINUTE + 2);
+    assert_int_equal(find(&table, 1000, REJECT_NETFILTER)->packets, 0);
+    assert_int_equal(ingress(MINUTE)->recorded, 1);
+    flow_table_done(&table);
+}
+
+static void test_reject_without_its_twin_stays_accept(void **state)
+{
+    (void)state;
+    assert_int_equal(add(MINUTE, 1000, REJECT_NONE, -2), 0);
+    assert_int_equal(add(MINUTE, 1000, REJECT_NETFILTER, 2), 0);
+    struct flow_table table = take(MINUTE + 1);
+    assert_int_equal(find(&table, 1000, REJECT_NONE)->packets, 0);
+    assert_int_equal(find(&table, 1000, REJECT_NETFILTER)->packets, 0);
+    assert_int_equal(ingress(MINUTE)->unmatched, 2);
+    flow_table_done(&table);
+}
+
+/* A tc program that was put before ours drops what we have not counted: the reject stands. */
+static void test_reject_before_the_hook_stands(void **state)
+{
+    (void)state;
+    assert_int_equal(add(MINUTE, 1000, REJECT_NONE, -2), 0);
+    assert_int_equal(add(MINUTE, 1000, REJECT_TC, 2), 0);
+    struct flow_table table = take(MINUTE + 1);
+    assert_int_equal(find(&table, 1000, REJECT_TC)->packets, 2);
+    assert_int_equal(ingress(MINUTE)->added, 2);
+    assert_int_equal(ledger_difference(ingress(MINUTE)), 0);
+    flow_table_done(&table);
+}
+
+static void test_full_table_is_told(void **state)
+{
+    (void)state;
+    for (uint16_t port = 1; port <= 4; port++)
+        assert_int_equal(add(MINUTE, port, REJECT_NONE, 1), 0);
+    assert_int_equal(add(MINUTE, 5, REJECT_NONE, 1), -ENOSPC);
+    assert_int_equal(add(MINUTE, 4, REJECT_NONE, 1), 0); /* known flows still count */
+}
+
+static void test_windows_come_oldest_first(void **state)
+{
+    (void)state;
+    struct flow_table table;
+    assert_int_equal(add(MINUTE + 2, 1, REJECT_NONE, 1), 0);
+    assert_int_equal(add(MINUTE, 1, REJECT_NONE, 1), 0);
+    table = take(MINUTE + 3);
+    assert_int_equal(table.window, (uint64_t)MINUTE * WINDOW_SECONDS);
+    flow_table_done(&table);
+    assert_false(windows_take(&windows, MINUTE + 2, not_turned, NULL, &table));
+}
+
+static void test_export_is_what_add_takes(void **state)
+{
+    (void)state;
+    struct flow_key key;
+    struct flow_counts counts;
+    size_t position = 0;
+    assert_int_equal(add(MINUTE, 1000, REJECT_NETFILTER, 3), 0);
+    const struct flow_table *table = windows_find(&windows, MINUTE);
+    windows_export(table, flow_table_next(table, &position), 0, false, &key, &counts);
+    struct flow_key expected = key_of(MINUTE, 1000, REJECT_NETFILTER);
+    assert_memory_equal(&key, &expected, sizeof key);
+    assert_int_equal(counts.packets, 3);
+    assert_int_equal(counts.syn, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_deltas_of_several_drains_add_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reject_across_the_minute, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reject_without_its_twin_stays_accept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reject_before_the_hook_stands, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_table_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_windows_come_oldest_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_export_is_what_add_takes, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
