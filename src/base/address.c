@@ -2,6 +2,7 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -134,11 +135,63 @@ static size_t format_ipv4(char *to, const uint8_t ipv4[static 4])
     return (size_t)(at - to) - 1;
 }
 
+/* Lower-case hex digits without leading zeros; up to four bytes at `at` are written. */
+static char *format_group(char *at, unsigned group)
+{
+    static const char hex[] = "0123456789abcdef";
+    uint32_t digits = (uint32_t)hex[group >> 12] | (uint32_t)hex[group >> 8 & 15] << 8 |
+                      (uint32_t)hex[group >> 4 & 15] << 16 | (uint32_t)hex[group & 15] << 24;
+    unsigned leading = group ? ((unsigned)__builtin_clz(group) - 16) / 4 : 3;
+    digits = htole32(digits >> leading * 8);
+    memcpy(at, &digits, sizeof digits);
+    return at + 4 - leading;
+}
+
+/* The first longest run of zeros in a mask of zero groups (bit 0 is the first group); its length, 0 for none.
+ */
+static unsigned longest_run(unsigned mask, unsigned *ret_start)
+{
+    unsigned len = mask ? 1 : 0;
+    for (; mask & mask >> 1; len++)
+        mask &= mask >> 1;
+    *ret_start = mask ? (unsigned)__builtin_ctz(mask) : 8;
+    return len;
+}
+
+static size_t format_ipv6(char *to, const uint8_t ipv6[static 16])
+{
+    unsigned groups[8];
+    unsigned zeros = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        groups[i] = (unsigned)ipv6[i * 2] << 8 | ipv6[i * 2 + 1];
+        zeros |= (unsigned)(groups[i] == 0) << i;
+    }
+    unsigned run_start;
+    unsigned run = longest_run(zeros, &run_start);
+    if (run < 2) /* RFC 5952, 4.2.2: a single zero group is not shortened */
+        run_start = 8;
+    bool embeds_ipv4 = run_start == 0 && (run == 6 || (run == 5 && groups[5] == 0xffff));
+    char *at = to;
+    for (unsigned i = 0; i < (embeds_ipv4 ? 6 : 8); i++) {
+        if (i == run_start) {
+            *at++ = ':';
+            i += run - 1;
+            if (i == 7)
+                *at++ = ':';
+            continue;
+        }
+        if (i > 0)
+            *at++ = ':';
+        at = format_group(at, groups[i]);
+    }
+    if (embeds_ipv4) {
+        *at++ = ':';
+        at += format_ipv4(at, ipv6 + 12);
+    }
+    return (size_t)(at - to);
+}
+
 size_t address_format(char *to, const uint8_t bytes[static 16], uint8_t family)
 {
-    if (family == 4)
-        return format_ipv4(to, bytes + 12);
-    if (!inet_ntop(AF_INET6, bytes, to, ADDRESS_TEXT_MAX))
-        return 0;
-    return strlen(to);
+    return family == 4 ? format_ipv4(to, bytes + 12) : format_ipv6(to, bytes);
 }
