@@ -26,6 +26,7 @@ struct command {
 
 extern const struct command command_convert;
 extern const struct command command_fields;
+extern const struct command command_manual;
 extern const struct command command_replay;
 extern const struct command command_show_status; /* command_status() is taken */
 

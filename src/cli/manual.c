@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "cli/command.h"
+
+/* Manual pages in troff, from the rows that --help is made from. The build installs what this prints. */
+
+#define PAGE_MAX (256 * 1024)
+#define PREFIX "flowlog-"
+
+static const struct option options[] = {{.name = NULL}};
+
+static const struct {
+    enum exit_status status;
+    const char *meaning;
+} statuses[] = {
+    {EXIT_DONE, "Done."},
+    {EXIT_NO, "The answer is no: nothing found, an expectation not met, bad lines under \\-\\-strict."},
+    {EXIT_USAGE, "Wrong usage or configuration."},
+    {EXIT_UNREACHABLE, "The daemon or a service does not answer."},
+    {EXIT_DATA, "An input, output or data error."},
+};
+
+/* Hyphens as the ASCII sign, so that what is copied from a page works; no character steers troff. */
+static void write_escaped(struct buf *page, const char *text, size_t len)
+{
+    if (len > 0 && (text[0] == '.' || text[0] == '\''))
+        buf_text(page, "\\&");
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\\')
+            buf_text(page, "\\e");
+        else if (text[i] == '-')
+            buf_text(page, "\\-");
+        else
+            buf_char(page, text[i]);
+    }
+}
+
+static void write_line(struct buf *page, const char *text)
+{
+    write_escaped(page, text, strlen(text));
+    buf_char(page, '\n');
+}
+
+static void write_head(struct buf *page, const char *name, const char *summary)
+{
+    buf_text(page, ".\\\" SPDX-License-Identifier: Apache-2.0\n.TH \"");
+    for (const char *c = name; *c; c++)
+        buf_char(page, (char)toupper((unsigned char)*c));
+    buf_text(page,
+             "\" 1 \"" FLOWLOG_DATE "\" \"flowlog " FLOWLOG_VERSION "\" \"flowlog manual\"\n.SH NAME\n");
+    write_escaped(page, name, strlen(name));
+    buf_printf(page, " \\- %c", tolower((unsigned char)summary[0]));
+    write_line(page, summary + 1);
+}
+
+/* Lines as they are in the source; an empty line begins a paragraph. */
+static void write_details(struct buf *page, const char *details)
+{
+    while (*details) {
+        size_t len = strcspn(details, "\n");
+        if (len == 0)
+            buf_text(page, ".PP");
+        write_escaped(page, details, len);
+        buf_char(page, '\n');
+        details += len + (details[len] == '\n');
+    }
+}
+
+static void write_option(struct buf *page, const struct option *option)
+{
+    AUTO_BUF struct buf name = BUF_INIT(1024);
+    option_print_name(option, &name);
+    buf_text(page, ".TP\n.B ");
+    write_line(page, buf_string(&name));
+    write_line(page, option->help);
+}
+
+static void write_statuses(struct buf *page)
+{
+    buf_text(page, ".SH EXIT STATUS\n");
+    for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
+        buf_printf(page, ".TP\n.B %d\n%s\n", statuses[i].status, statuses[i].meaning);
+}
+
+static void write_command_page(struct buf *page, const struct command *command)
+{
+    static const struct option help = {.name = "help", .help = "print a short help"};
+    AUTO_BUF struct buf name = BUF_INIT(256);
+    buf_printf(&name, PREFIX "%s", command->name);
+    write_head(page, buf_string(&name), command->summary);
+    buf_printf(page, ".SH SYNOPSIS\n.B flowlog %s\n[OPTION...]", command->name);
+    if (command->operands[0])
+        buf_char(page, ' ');
+    write_line(page, command->operands);
+    buf_text(page, ".SH DESCRIPTION\n");
+    write_details(page, command->details);
+    buf_text(page, ".SH OPTIONS\n");
+    for (const struct option *option = command->options; option->name; option++)
+        write_option(page, option);
+    write_option(page, &help);
+    buf_text(page, ".SH EXAMPLE\n.TP\n.B ");
+    write_line(page, command->example);
+    write_line(page, command->outcome);
+    write_statuses(page);
+    buf_text(page, ".SH SEE ALSO\n.BR flowlog (1),\n.BR flowlogd (8)\n");
+}
+
+static void write_overview_page(struct buf *page)
+{
+    write_head(page, "flowlog", "VPC Flow Logs for any Linux network: the command line");
+    buf_text(page, ".SH SYNOPSIS\n.B flowlog\nCOMMAND [OPTION...] [OPERAND...]\n.SH DESCRIPTION\n"
+                   "Reads, converts and makes flow log records, and asks the daemon\n.BR flowlogd (8).\n"
+                   "Each command has a manual page of its own.\n.SH COMMANDS\n");
+    for (const struct command *const *command = commands; *command; command++) {
+        buf_printf(page, ".TP\n.BR flowlog\\-%s (1)\n", (*command)->name);
+        write_line(page, (*command)->summary);
+    }
+    write_statuses(page);
+    buf_text(page, "Errors are one line on standard error: what, where, and what to do.\n"
+                   ".SH SEE ALSO\n.BR flowlogd (8),\n.BR flowlog.yaml (5)\n");
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    int operands;
+    int status;
+    if (!command_begin(command, argc, argv, NULL, &operands, &status))
+        return status;
+    if (operands > 1)
+        return command_fail(command, EXIT_USAGE, "'%s': one page at a time", argv[1]);
+    AUTO_BUF struct buf page = BUF_INIT(PAGE_MAX);
+    if (operands == 0 || strcmp(argv[0], "flowlog") == 0) {
+        write_overview_page(&page);
+        return command_print(command, &page);
+    }
+    const char *name = strncmp(argv[0], PREFIX, strlen(PREFIX)) == 0 ? argv[0] + strlen(PREFIX) : argv[0];
+    const struct command *about = command_find(name);
+    if (!about)
+        return command_fail(command, EXIT_USAGE, "'%s': no such command; 'flowlog help' lists them", argv[0]);
+    write_command_page(&page, about);
+    return command_print(command, &page);
+}
+
+const struct command command_manual = {
+    .name = "manual",
+    .summary = "Print a manual page, for man(1) to show",
+    .operands = "[COMMAND]",
+    .details = "The page is the one that is installed, so this serves where none is.",
+    .example = "flowlog manual replay | man -l -",
+    .outcome = "shows the manual page of 'flowlog replay'",
+    .options = options,
+    .run = run,
+};
