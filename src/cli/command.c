@@ -13,8 +13,15 @@
 #define HELP_COLUMN 30
 #define HELP_WIDTH 100
 
-const struct command *const commands[] = {&command_convert, &command_fields, &command_manual,
-                                          &command_replay, &command_show_status, NULL};
+const struct command *const commands[] = {
+    &command_check_config,
+    &command_convert,
+    &command_fields,
+    &command_manual,
+    &command_replay,
+    &command_show_status,
+    NULL,
+};
 
 const struct command *command_find(const char *name)
 {

@@ -24,6 +24,7 @@ struct command {
     int (*run)(const struct command *command, int argc, char **argv);
 };
 
+extern const struct command command_check_config;
 extern const struct command command_convert;
 extern const struct command command_fields;
 extern const struct command command_manual;

@@ -35,19 +35,19 @@ enum traffic_type { TRAFFIC_ALL, TRAFFIC_ACCEPT, TRAFFIC_REJECT };
 struct config_capture {
     uint64_t map_entries; /* flows in each of the two kernel maps */
     uint64_t max_flows;   /* flows of a window table in user space */
-    uint64_t attach;      /* enum capture_attach */
+    enum capture_attach attach;
     char *pin_path;
-    uint64_t exclude; /* enum capture_exclude, or-ed */
+    unsigned exclude; /* enum capture_exclude, or-ed */
 };
 
 struct flow_log {
-    char *name;            /* "" when not given */
-    char *resource;        /* "all", or an eni-, subnet- or vpc- id */
-    uint64_t traffic_type; /* enum traffic_type */
-    uint64_t interval;     /* 60 or 600 seconds */
+    char *name;     /* "" when not given */
+    char *resource; /* "all", or an eni-, subnet- or vpc- id */
+    enum traffic_type traffic_type;
+    uint64_t interval; /* 60 or 600 seconds */
     char *format_text;
     char *destination;
-    uint64_t file_format; /* enum file_format */
+    enum file_format file_format;
     bool hive;
     bool hourly;
 

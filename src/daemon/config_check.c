@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/config_check.h"
+
+#include <string.h>
+
+#include "daemon/config.h"
+#include "daemon/config_reader.h"
+
+/* Texts are NULL where the file left out what is required. */
+static bool is_same(const char *a, const char *b)
+{
+    return a && b && a[0] && strcmp(a, b) == 0;
+}
+
+void config_check_interface(struct config_reader *reader, struct yaml_node_s *node, const void *list,
+                            size_t index)
+{
+    const struct topology_rule *rules = list;
+    const struct topology_rule *rule = &rules[index];
+    if (rule->role == INTERFACE_NIC && rule->address_count > 0)
+        config_mistake(reader, node, "addresses", "found for a nic, allowed: only with role: port");
+    for (size_t i = 0; i < index; i++) {
+        if (is_same(rule->device, rules[i].device))
+            config_mistake(reader, node, "device", "found '%s' as in interfaces[%zu], which hides this entry",
+                           rule->device, i);
+        if (is_same(rule->interface_id, rules[i].interface_id) && strcmp(rule->interface_id, "derived") != 0)
+            config_mistake(reader, node, "interface-id",
+                           "found '%s' as in interfaces[%zu], allowed: an id of its own", rule->interface_id,
+                           i);
+    }
+}
+
+void config_check_subnet(struct config_reader *reader, struct yaml_node_s *node, const void *list,
+                         size_t index)
+{
+    const struct topology_subnet *subnets = list;
+    const struct topology_subnet *subnet = &subnets[index];
+    for (size_t i = 0; i < index; i++) {
+        if (subnet->cidr.base.family && subnet->cidr.prefix == subnets[i].cidr.prefix &&
+            address_equal(&subnet->cidr.base, &subnets[i].cidr.base))
+            config_mistake(reader, node, "cidr", "found the block of subnets[%zu], allowed: one of its own",
+                           i);
+        if (is_same(subnet->subnet_id, subnets[i].subnet_id) &&
+            strcmp(subnet->vpc_id, subnets[i].vpc_id) != 0)
+            config_mistake(reader, node, "vpc-id", "found '%s', but subnets[%zu] puts %s into '%s'",
+                           subnet->vpc_id, i, subnet->subnet_id, subnets[i].vpc_id);
+    }
+}
+
+void config_check_flow_log(struct config_reader *reader, struct yaml_node_s *node, const void *list,
+                           size_t index)
+{
+    const struct flow_log *logs = list;
+    const struct flow_log *log = &logs[index];
+    for (size_t i = 0; i < index; i++) {
+        if (is_same(log->name, logs[i].name))
+            config_mistake(reader, node, "name",
+                           "found '%s' as in flow-logs[%zu], allowed: a name of its own", log->name, i);
+        else if (log->destination && logs[i].destination && flow_log_equal(log, &logs[i]))
+            config_mistake(reader, node, "name",
+                           "missing: all settings are as in flow-logs[%zu]; names tell "
+                           "the two apart",
+                           i);
+    }
+}

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/config_keys.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/num.h"
+#include "daemon/config.h"
+#include "daemon/config_check.h"
+#include "record/format.h"
+
+#define ID_MAX 31                  /* what struct interface_identity holds */
+#define PATH_ROOM (PATH_MAX - 512) /* leaves the rest to what is made below */
+
+static bool is_made_of(const char *text, const char *set, size_t min, size_t max)
+{
+    size_t len = strlen(text);
+    return len >= min && len <= max && strspn(text, set) == len;
+}
+
+#define DIGITS "0123456789"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static bool check_account(const char *text, struct fault *fault)
+{
+    return is_made_of(text, DIGITS, 12, 12);
+}
+
+static bool check_region(const char *text, struct fault *fault)
+{
+    return is_made_of(text, LOWER DIGITS "-", 1, ID_MAX);
+}
+
+static bool check_zone(const char *text, struct fault *fault)
+{
+    return is_made_of(text, LOWER UPPER DIGITS "-_.", 1, ID_MAX);
+}
+
+static bool check_name(const char *text, struct fault *fault)
+{
+    return is_made_of(text, LOWER UPPER DIGITS "-_.", 1, 64);
+}
+
+static bool is_id(const char *text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(text, prefix, len) == 0 &&
+           is_made_of(text + len, LOWER UPPER DIGITS "-_", 1, ID_MAX - len);
+}
+
+static bool check_interface_id(const char *text, struct fault *fault)
+{
+    return strcmp(text, "derived") == 0 || is_id(text, "eni-");
+}
+
+static bool check_subnet_id(const char *text, struct fault *fault)
+{
+    return is_id(text, "subnet-");
+}
+
+static bool is_place_word(const char *text)
+{
+    return strcmp(text, "by-address") == 0 || strcmp(text, "derived") == 0;
+}
+
+static bool check_subnet_place(const char *text, struct fault *fault)
+{
+    return is_place_word(text) || is_id(text, "subnet-");
+}
+
+static bool check_vpc_place(const char *text, struct fault *fault)
+{
+    return is_place_word(text) || is_id(text, "vpc-");
+}
+
+static bool check_subnet_vpc(const char *text, struct fault *fault)
+{
+    return strcmp(text, "derived") == 0 || is_id(text, "vpc-");
+}
+
+static bool check_instance_id(const char *text, struct fault *fault)
+{
+    return strcmp(text, "derived") == 0 || is_id(text, "i-");
+}
+
+static bool check_resource(const char *text, struct fault *fault)
+{
+    return strcmp(text, "all") == 0 || is_id(text, "eni-") || is_id(text, "subnet-") || is_id(text, "vpc-");
+}
+
+/* fnmatch() takes an open bracket for a plain character, which nobody means who writes one. */
+static bool has_closed_brackets(const char *glob)
+{
+    for (const char *c = strchr(glob, '['); c; c = strchr(c, '[')) {
+        size_t skip = strspn(c + 1, "!^]"); /* a bracket that comes first is a member */
+        c = strchr(c + 1 + skip, ']');
+        if (!c)
+            return false;
+    }
+    return true;
+}
+
+static bool check_device(const char *text, struct fault *fault)
+{
+    size_t len = strlen(text);
+    bool plain = len == strcspn(text, "*?[]");
+    for (const char *c = text; *c; c++)
+        if (isspace((unsigned char)*c) || iscntrl((unsigned char)*c) || *c == '/' || *c == '\\')
+            return false;
+    return len > 0 && len <= 64 && (!plain || len < IF_NAMESIZE) && has_closed_brackets(text);
+}
+
+static bool check_path(const char *text, struct fault *fault)
+{
+    return text[0] == '/' && strlen(text) < PATH_ROOM;
+}
+
+static bool check_address(const char *text, struct fault *fault)
+{
+    struct address address;
+    return address_parse(text, strlen(text), &address);
+}
+
+static bool check_period(const char *text, struct fault *fault)
+{
+    size_t digits = strspn(text, DIGITS);
+    return digits > 0 && digits < 8 && strlen(text) == digits + 1 && strchr("smhd", text[digits]);
+}
+
+static bool check_format(const char *text, struct fault *fault)
+{
+    struct format format;
+    return format_parse(&format, text, fault) == 0;
+}
+
+static bool check_destination(const char *text, struct fault *fault)
+{
+    static const char *const later[] = {"s3://", "cloudwatch:", "firehose:", "kafka://"};
+    for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
+        if (strncmp(text, later[i], strlen(later[i])) != 0)
+            continue;
+        (void)fault_set(fault, 0, "found '%s', but %s destinations are not available in this version", text,
+                        later[i]);
+        return false;
+    }
+    if (strcmp(text, "stdout") == 0)
+        return true;
+    if (strncmp(text, "file:///", 8) != 0 || !check_path(text + 7, fault))
+        return false;
+    const char *last = strrchr(text, '/');
+    if (strcmp(last, "/AWSLogs") == 0) /* delivery.md 2.1 */
+        (void)fault_set(fault, 0, "found '%s', but AWSLogs is the name of a folder made below it", text);
+    return strcmp(last, "/AWSLogs") != 0;
+}
+
+#define RULE(member) .offset = offsetof(struct topology_rule, member)
+#define SUBNET(member) .offset = offsetof(struct topology_subnet, member)
+#define FLOW_LOG(member) .offset = offsetof(struct flow_log, member)
+#define CONFIG(member) .offset = offsetof(struct config, member)
+
+static const struct config_key interface_keys[] = {
+    {.name = "device",
+     .type = KEY_TEXT,
+     RULE(device),
+     .required = true,
+     .check = check_device,
+     .allowed = "the name of a network device, or a glob of names",
+     .help = "Which devices the entry is about. The first entry that matches a device counts. Devices that "
+             "appear "
+             "later join as they appear. A glob never means the loopback device."},
+    {.name = "role",
+     .type = KEY_CHOICE,
+     RULE(role),
+     .words = "nic|port",
+     .default_text = "nic",
+     .help = "\"nic\": this host is the instance, and what the device receives is ingress. \"port\": the "
+             "device is the "
+             "host's side of a guest's link, and what it receives is the guest's egress."},
+    {.name = "interface-id",
+     .type = KEY_TEXT,
+     RULE(interface_id),
+     .default_text = "derived",
+     .check = check_interface_id,
+     .allowed = "derived or an id eni-...",
+     .help =
+         "What records call the interface. A derived id is a hash of machine id, MAC and device name. Of "
+         "several "
+         "devices that match one entry, the first gets an id given here and the others get derived ones."},
+    {.name = "subnet-id",
+     .type = KEY_TEXT,
+     RULE(subnet_id),
+     .default_text = "by-address",
+     .check = check_subnet_place,
+     .allowed = "by-address, derived or an id subnet-...",
+     .help = "\"by-address\": the most specific of topology.subnets that holds an address of the interface; "
+             "without one, "
+             "and for \"derived\", a hash of its first address's prefix."},
+    {.name = "vpc-id",
+     .type = KEY_TEXT,
+     RULE(vpc_id),
+     .default_text = "by-address",
+     .check = check_vpc_place,
+     .allowed = "by-address, derived or an id vpc-...",
+     .help = "\"by-address\": that of the subnet; without one, and for \"derived\", a hash of account and "
+             "region."},
+    {.name = "instance-id",
+     .type = KEY_TEXT,
+     RULE(instance_id),
+     .default_text = "derived",
+     .check = check_instance_id,
+     .allowed = "derived or an id i-...",
+     .help = "A derived id is a hash of this host's machine id; a port has none then."},
+    {.name = "addresses",
+     .type = KEY_ADDRESSES,
+     RULE(addresses),
+     .count_offset = offsetof(struct topology_rule, address_count),
+     .max = 256,
+     .help = "A port's own addresses, which are its guest's; the first of each family is the primary. A nic "
+             "has those "
+             "of its device."},
+    {.name = NULL},
+};
+
+static const struct config_key subnet_keys[] = {
+    {.name = "subnet-id",
+     .type = KEY_TEXT,
+     SUBNET(subnet_id),
+     .required = true,
+     .check = check_subnet_id,
+     .allowed = "an id subnet-...",
+     .help = "A subnet with an IPv4 and an IPv6 block has two entries."},
+    {.name = "vpc-id",
+     .type = KEY_TEXT,
+     SUBNET(vpc_id),
+     .default_text = "derived",
+     .check = check_subnet_vpc,
+     .allowed = "derived or an id vpc-...",
+     .help = "The VPC that it belongs to."},
+    {.name = "cidr", .type = KEY_BLOCK, SUBNET(cidr), .required = true, .help = "Its addresses."},
+    {.name = "az-id",
+     .type = KEY_TEXT,
+     SUBNET(az_id),
+     .default_text = "",
+     .check = check_zone,
+     .allowed = "an availability zone id, up to 31 letters, digits, '-', '_' and '.'",
+     .help = "Its availability zone; records say \"-\" without one."},
+    {.name = NULL},
+};
+
+static const struct config_key topology_keys[] = {
+    {.name = "documents",
+     .type = KEY_TEXT,
+     .standing = KEY_MISSING,
+     .help = "AWS documents about the network."},
+    {.name = "interfaces",
+     .type = KEY_LIST,
+     CONFIG(topology.rules),
+     .count_offset = offsetof(struct config, topology.rule_count),
+     .element_size = sizeof(struct topology_rule),
+     .max = 4096,
+     .children = interface_keys,
+     .check_element = config_check_interface,
+     .help = "What is recorded. Without this key every device but loopback is a nic."},
+    {.name = "subnets",
+     .type = KEY_LIST,
+     CONFIG(topology.subnets),
+     .count_offset = offsetof(struct config, topology.subnet_count),
+     .element_size = sizeof(struct topology_subnet),
+     .max = 4096,
+     .children = subnet_keys,
+     .check_element = config_check_subnet,
+     .help = "Where addresses belong."},
+    {.name = NULL},
+};
+
+static const struct config_key capture_keys[] = {
+    {.name = "map-entries",
+     .type = KEY_NUMBER,
+     CONFIG(capture.map_entries),
+     .min = 1024,
+     .max = 16777216,
+     .unit = "flows",
+     .default_text = "262144",
+     .help = "Room for flows in each of the kernel's two maps between two drains, about 120 bytes each. What "
+             "finds no "
+             "room is counted as lost, and records say SKIPDATA."},
+    {.name = "max-flows",
+     .type = KEY_NUMBER,
+     CONFIG(capture.max_flows),
+     .min = 1024,
+     .max = 16777216,
+     .unit = "flows",
+     .default_text = "1048576",
+     .help =
+         "Room for flows of one window in the daemon, 64 bytes each, used as needed. A window with more is "
+         "recorded in parts; nothing is lost."},
+    {.name = "attach",
+     .type = KEY_CHOICE,
+     CONFIG(capture.attach),
+     .words = "auto|tcx|clsact",
+     .default_text = "auto",
+     .help =
+         "How programs are attached to devices. \"auto\" is tcx where the kernel has it (6.6), else clsact."},
+    {.name = "pin-path",
+     .type = KEY_TEXT,
+     CONFIG(capture.pin_path),
+     .default_text = "/sys/fs/bpf/flowlog",
+     .check = check_path,
+     .allowed = "an absolute path on a bpf file system",
+     .help = "Folder of the maps and links that let counting go on while the daemon is restarted."},
+    {.name = "exclude",
+     .type = KEY_FLAGS,
+     CONFIG(capture.exclude),
+     .words = "dhcp|instance-metadata|time-sync|amazon-dns",
+     .reloadable = true,
+     .help = "Traffic that AWS does not record and that is recorded here unless listed: DHCP (UDP ports 67, "
+             "68, 546 "
+             "and 547), 169.254.169.254 and fd00:ec2::254, 169.254.169.123 and fd00:ec2::123, and port 53 of "
+             "169.254.169.253 and fd00:ec2::253. The ledger counts it as excluded."},
+    {.name = NULL},
+};
+
+static const struct config_key store_keys[] = {
+    {.name = "path",
+     .type = KEY_TEXT,
+     CONFIG(store_path),
+     .reloadable = true,
+     .check = check_path,
+     .allowed = "an absolute path",
+     .help = "Where the flow log that exists when none is declared puts its files. Default: the folder "
+             "\"store\" of the "
+             "state folder."},
+    {.name = "retain",
+     .type = KEY_TEXT,
+     CONFIG(store_retain),
+     .standing = KEY_IDLE,
+     .reloadable = true,
+     .default_text = "",
+     .check = check_period,
+     .allowed = "a number with s, m, h or d",
+     .help = "How long files of the store are kept; in this version they stay until somebody removes them."},
+    {.name = NULL},
+};
+
+static const struct config_key listen_keys[] = {
+    {.name = "address",
+     .type = KEY_TEXT,
+     CONFIG(listen_address),
+     .standing = KEY_IDLE,
+     .default_text = "127.0.0.1",
+     .check = check_address,
+     .allowed = "an IPv4 or IPv6 address",
+     .help = "Address of the API; this version has none."},
+    {.name = "port",
+     .type = KEY_NUMBER,
+     CONFIG(listen_port),
+     .standing = KEY_IDLE,
+     .min = 1,
+     .max = 65535,
+     .default_text = "8420",
+     .help = "TCP port of the API; this version has none."},
+    {.name = NULL},
+};
+
+static const struct config_key flow_log_keys[] = {
+    {.name = "name",
+     .type = KEY_TEXT,
+     FLOW_LOG(name),
+     .default_text = "",
+     .check = check_name,
+     .allowed = "up to 64 letters, digits, '-', '_' and '.'",
+     .help = "Its id (fl-...) is derived from account, region and name, without a name from its settings; so "
+             "it is the "
+             "same after a restart."},
+    {.name = "resource",
+     .type = KEY_TEXT,
+     FLOW_LOG(resource),
+     .default_text = "all",
+     .check = check_resource,
+     .allowed = "all, or an id eni-..., subnet-... or vpc-...",
+     .help = "Whose traffic: that of one interface, of the interfaces of a subnet or VPC, or of all."},
+    {.name = "traffic-type",
+     .type = KEY_CHOICE,
+     FLOW_LOG(traffic_type),
+     .words = "ALL|ACCEPT|REJECT",
+     .default_text = "ALL",
+     .help = "Which flows."},
+    {.name = "interval",
+     .type = KEY_NUMBER,
+     FLOW_LOG(interval),
+     .words = "60|600",
+     .unit = "seconds",
+     .default_text = "600",
+     .help = "The aggregation interval. Windows are aligned to the epoch."},
+    {.name = "format",
+     .type = KEY_TEXT,
+     FLOW_LOG(format_text),
+     .default_text = "default",
+     .check = check_format,
+     .allowed = "default, all, or fields as in '${srcaddr} ${dstaddr}'",
+     .help =
+         "Fields of a record and their order: the 14 of version 2, all, or a custom format in AWS's syntax; "
+         "\"flowlog fields\" lists them."},
+    {.name = "destination",
+     .type = KEY_TEXT,
+     FLOW_LOG(destination),
+     .required = true,
+     .check = check_destination,
+     .allowed = "file:///FOLDER or stdout",
+     .help = "\"file:///FOLDER\" writes objects under FOLDER/AWSLogs in AWS's key layout; the path is taken "
+             "as it stands, "
+             "without percent-decoding. \"stdout\" writes lines without a header to standard output."},
+    {.name = "endpoint", .type = KEY_TEXT, .standing = KEY_MISSING, .help = "Address of an S3 service."},
+    {.name = "file-format",
+     .type = KEY_CHOICE,
+     FLOW_LOG(file_format),
+     .words = "plain-text|json",
+     .default_text = "plain-text",
+     .help = "\"plain-text\": gzip text with a header line. \"json\": gzip, a JSON object per line. To "
+             "standard output "
+             "neither is compressed. Parquet is not available in this version."},
+    {.name = "hive",
+     .type = KEY_BOOL,
+     FLOW_LOG(hive),
+     .default_text = "false",
+     .help = "Folders named as in \"year=2026/month=01\"."},
+    {.name = "hourly",
+     .type = KEY_BOOL,
+     FLOW_LOG(hourly),
+     .default_text = "false",
+     .help = "A folder for each hour, not only for each day."},
+    {.name = NULL},
+};
+
+const struct config_key config_keys[] = {
+    {.name = "account",
+     .type = KEY_TEXT,
+     CONFIG(topology.account),
+     .default_text = "000000000000",
+     .check = check_account,
+     .allowed = "12 digits",
+     .help = "The account that records and object names tell. Quote it: YAML takes a leading 0 for another "
+             "number."},
+    {.name = "region",
+     .type = KEY_TEXT,
+     CONFIG(topology.region),
+     .default_text = "local",
+     .check = check_region,
+     .allowed = "up to 31 lower-case letters, digits and '-'",
+     .help = "The region that records and object names tell."},
+    {.name = "topology",
+     .type = KEY_MAP,
+     .children = topology_keys,
+     .help = "Which interfaces, and who they are."},
+    {.name = "capture", .type = KEY_MAP, .children = capture_keys, .help = "How packets are counted."},
+    {.name = "store", .type = KEY_MAP, .children = store_keys, .help = "The local store."},
+    {.name = "listen", .type = KEY_MAP, .children = listen_keys, .help = "The API."},
+    {.name = "flow-logs",
+     .type = KEY_LIST,
+     CONFIG(flow_logs),
+     .count_offset = offsetof(struct config, flow_log_count),
+     .element_size = sizeof(struct flow_log),
+     .max = 63,
+     .reloadable = true,
+     .children = flow_log_keys,
+     .check_element = config_check_flow_log,
+     .help = "What is recorded where. Without this key there is one flow log: all interfaces, all fields, 60 "
+             "seconds, to "
+             "files in the store."},
+    {.name = NULL},
+};
+
+const struct config_key *const config_key_interfaces = &topology_keys[1];
+const struct config_key *const config_key_flow_logs = &config_keys[6];
+
+const struct config_key *config_key_find(const struct config_key *keys, const char *name, size_t len)
+{
+    for (; keys->name; keys++)
+        if (strlen(keys->name) == len && memcmp(keys->name, name, len) == 0)
+            return keys;
+    return NULL;
+}
