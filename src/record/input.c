@@ -188,11 +188,20 @@ static int take_event(struct input *input)
     return take_message(input, event);
 }
 
+/* CloudWatch Logs tries a new destination out with one. */
+static bool is_control_message(const json_t *document)
+{
+    const char *type = json_string_value(json_object_get(document, "messageType"));
+    return type && strcmp(type, "CONTROL_MESSAGE") == 0;
+}
+
 /* `text` is what the document was read from. */
 static int take_document(struct input *input, const char *text, size_t len)
 {
     const json_t *events = find_events(input->document);
-    if (events || json_object_get(input->document, "messageType")) { /* a control message has no events */
+    if (events) {
+        if (is_control_message(input->document))
+            return NOT_A_RECORD;
         input->events = json_array_size(events) > 0 ? events : NULL;
         input->next_event = 0;
         return NOT_A_RECORD;

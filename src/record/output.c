@@ -132,7 +132,7 @@ static int open_file(struct output *output, const char *path, struct fault *faul
     if (output->fd < 0) {
         int error = -errno;
         output->aside[0] = '\0';
-        return fault_set(fault, error, "%s: cannot create: %s", name, strerror(-error));
+        return fault_set(fault, error, "%s: cannot create: %s", output->path, strerror(-error));
     }
     return 0;
 }
