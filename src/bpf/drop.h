@@ -167,31 +167,35 @@ static __always_inline struct nf_conn *nat_connection(struct discard *discard, _
     return connection;
 }
 
-static __always_inline void set_address(__u8 *to, const union nf_inet_addr *from, __u8 family)
+static __always_inline void set_address(__u8 *to, const __u32 from[4], __u8 family)
 {
     if (family == 4)
-        __builtin_memcpy(to + 12, from->all, 4);
+        __builtin_memcpy(to + 12, from, 4);
     else
-        __builtin_memcpy(to, from->all, 16);
+        __builtin_memcpy(to, from, 16);
+}
+
+/* One of the connection's two tuples; the index of a relocated member must be a constant. */
+static __always_inline struct nf_conntrack_tuple *tuple_of(struct nf_conn *connection, __u32 direction)
+{
+    return direction ? &connection->tuplehash[1].tuple : &connection->tuplehash[0].tuple;
 }
 
 /* Rewrites the packet's tuple; with `inverse`, source and destination change places. */
-static __always_inline void use_tuple(struct packet *packet, const struct nf_conntrack_tuple *tuple,
-                                      int inverse)
+static __always_inline void use_tuple(struct packet *packet, struct nf_conntrack_tuple *tuple, int inverse)
 {
-    struct nf_conntrack_man source;
-    union nf_inet_addr destination;
-    __be16 port;
-    BPF_CORE_READ_INTO(&source.u3, tuple, src.u3);
-    BPF_CORE_READ_INTO(&source.u.all, tuple, src.u.all);
-    BPF_CORE_READ_INTO(&destination, tuple, dst.u3);
-    BPF_CORE_READ_INTO(&port, tuple, dst.u.all);
-    set_address(inverse ? packet->destination : packet->source, &source.u3, packet->family);
-    set_address(inverse ? packet->source : packet->destination, &destination, packet->family);
+    __u32 source[4];
+    __u32 destination[4];
+    BPF_CORE_READ_INTO(&source, tuple, src.u3.all);
+    BPF_CORE_READ_INTO(&destination, tuple, dst.u3.all);
+    __u16 source_port = bpf_ntohs(BPF_CORE_READ(tuple, src.u.all));
+    __u16 destination_port = bpf_ntohs(BPF_CORE_READ(tuple, dst.u.all));
+    set_address(inverse ? packet->destination : packet->source, source, packet->family);
+    set_address(inverse ? packet->source : packet->destination, destination, packet->family);
     if (!packet->source_port && !packet->destination_port)
         return;
-    packet->source_port = bpf_ntohs(inverse ? port : source.u.all);
-    packet->destination_port = bpf_ntohs(inverse ? source.u.all : port);
+    packet->source_port = inverse ? destination_port : source_port;
+    packet->destination_port = inverse ? source_port : destination_port;
 }
 
 /* Adds a rejected packet to a flow; `counted` takes it out of ACCEPT, where the hook has put it. */
@@ -335,13 +339,13 @@ static __always_inline void reject_packet(struct discard *discard)
     struct packet as_is = discard->packet;
     if (discard->ifindex_in) {
         if (connection)
-            use_tuple(&discard->packet, &connection->tuplehash[direction & 1].tuple, 0);
+            use_tuple(&discard->packet, tuple_of(connection, direction), 0);
         reject_datagram(discard, discard->ifindex_in, FLOW_INGRESS, 1);
     }
     discard->packet = as_is;
     if (discard->ifindex_out) {
         if (connection)
-            use_tuple(&discard->packet, &connection->tuplehash[!(direction & 1)].tuple, 1);
+            use_tuple(&discard->packet, tuple_of(connection, !direction), 1);
         reject_datagram(discard, discard->ifindex_out, FLOW_EGRESS, 0);
     }
 }

@@ -135,8 +135,8 @@ static int open_capture(struct daemon *daemon, struct fault *fault)
 static int make_print_log(struct daemon *daemon, struct fault *fault)
 {
     struct flow_log *log = &daemon->print_log;
-    *log = (struct flow_log){.name = "print",
-                             .resource = "all",
+    *log = (struct flow_log){.name = (char *)"print",
+                             .resource = (char *)"all",
                              .traffic_type = TRAFFIC_ALL,
                              .interval = 60,
                              .kind = DESTINATION_STDOUT,

@@ -2,6 +2,7 @@
 #include "daemon/publish.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,7 +209,8 @@ static int deliver(struct publish *publish, struct publisher *publisher, const s
     } else if (strcmp(publisher->error, fault.text) != 0) {
         log_warning("deliver", "flow log %s: %s; the window is kept and tried again", publisher->flow_log->id,
                     fault.text);
-        (void)strncpy(publisher->error, fault.text, sizeof publisher->error - 1);
+        (void)snprintf(publisher->error, sizeof publisher->error, "%.*s", (int)sizeof publisher->error - 1,
+                       fault.text);
     }
     batch_done(&batch);
     return r;
