@@ -16,6 +16,7 @@
 
 enum {
     DST_NOREF = 1UL,
+    DST_FAKE = 0x0010, /* br_netfilter's stand-in: leads to the bridge, not to the port */
     DST_METADATA = 0x0080,
     NFCT_INFO_MASK = 7,
     CT_RELATED = 1,
@@ -84,7 +85,7 @@ static __always_inline __u32 reject_source_of(__u32 reason, struct sock *receive
 static __always_inline struct dst_entry *route_of(struct sk_buff *skb)
 {
     struct dst_entry *route = (struct dst_entry *)(BPF_CORE_READ(skb, _skb_refdst) & ~DST_NOREF);
-    if (!route || (BPF_CORE_READ(route, flags) & DST_METADATA))
+    if (!route || (BPF_CORE_READ(route, flags) & (DST_METADATA | DST_FAKE)))
         return 0;
     return route;
 }
