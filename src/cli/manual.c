@@ -3,12 +3,15 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "base/troff.h"
 #include "cli/command.h"
+#include "daemon/config.h"
 
 /* Manual pages in troff, from the rows that --help is made from. The build installs what this prints. */
 
 #define PAGE_MAX (256 * 1024)
 #define PREFIX "flowlog-"
+#define CONFIGURATION "flowlog.yaml"
 
 static const struct option options[] = {{.name = NULL}};
 
@@ -23,37 +26,17 @@ static const struct {
     {EXIT_DATA, "An input, output or data error."},
 };
 
-/* Hyphens as the ASCII sign, so that what is copied from a page works; no character steers troff. */
-static void write_escaped(struct buf *page, const char *text, size_t len)
-{
-    if (len > 0 && (text[0] == '.' || text[0] == '\''))
-        buf_text(page, "\\&");
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '\\')
-            buf_text(page, "\\e");
-        else if (text[i] == '-')
-            buf_text(page, "\\-");
-        else
-            buf_char(page, text[i]);
-    }
-}
-
-static void write_line(struct buf *page, const char *text)
-{
-    write_escaped(page, text, strlen(text));
-    buf_char(page, '\n');
-}
-
-static void write_head(struct buf *page, const char *name, const char *summary)
+static void write_head(struct buf *page, const char *name, unsigned section, const char *summary)
 {
     buf_text(page, ".\\\" SPDX-License-Identifier: Apache-2.0\n.TH \"");
     for (const char *c = name; *c; c++)
         buf_char(page, (char)toupper((unsigned char)*c));
-    buf_text(page,
-             "\" 1 \"" FLOWLOG_DATE "\" \"flowlog " FLOWLOG_VERSION "\" \"flowlog manual\"\n.SH NAME\n");
-    write_escaped(page, name, strlen(name));
+    buf_printf(page, "\" %u \"" FLOWLOG_DATE "\" \"flowlog " FLOWLOG_VERSION "\" \"flowlog manual\"\n",
+               section);
+    buf_text(page, ".SH NAME\n");
+    troff_text(page, name, strlen(name));
     buf_printf(page, " \\- %c", tolower((unsigned char)summary[0]));
-    write_line(page, summary + 1);
+    troff_line(page, summary + 1);
 }
 
 /* Lines as they are in the source; an empty line begins a paragraph. */
@@ -63,7 +46,7 @@ static void write_details(struct buf *page, const char *details)
         size_t len = strcspn(details, "\n");
         if (len == 0)
             buf_text(page, ".PP");
-        write_escaped(page, details, len);
+        troff_text(page, details, len);
         buf_char(page, '\n');
         details += len + (details[len] == '\n');
     }
@@ -74,8 +57,8 @@ static void write_option(struct buf *page, const struct option *option)
     AUTO_BUF struct buf name = BUF_INIT(1024);
     option_print_name(option, &name);
     buf_text(page, ".TP\n.B ");
-    write_line(page, buf_string(&name));
-    write_line(page, option->help);
+    troff_line(page, buf_string(&name));
+    troff_line(page, option->help);
 }
 
 static void write_statuses(struct buf *page)
@@ -90,11 +73,11 @@ static void write_command_page(struct buf *page, const struct command *command)
     static const struct option help = {.name = "help", .help = "print a short help"};
     AUTO_BUF struct buf name = BUF_INIT(256);
     buf_printf(&name, PREFIX "%s", command->name);
-    write_head(page, buf_string(&name), command->summary);
+    write_head(page, buf_string(&name), 1, command->summary);
     buf_printf(page, ".SH SYNOPSIS\n.B flowlog %s\n[OPTION...]", command->name);
     if (command->operands[0])
         buf_char(page, ' ');
-    write_line(page, command->operands);
+    troff_line(page, command->operands);
     buf_text(page, ".SH DESCRIPTION\n");
     write_details(page, command->details);
     buf_text(page, ".SH OPTIONS\n");
@@ -102,25 +85,39 @@ static void write_command_page(struct buf *page, const struct command *command)
         write_option(page, option);
     write_option(page, &help);
     buf_text(page, ".SH EXAMPLE\n.TP\n.B ");
-    write_line(page, command->example);
-    write_line(page, command->outcome);
+    troff_line(page, command->example);
+    troff_line(page, command->outcome);
     write_statuses(page);
     buf_text(page, ".SH SEE ALSO\n.BR flowlog (1),\n.BR flowlogd (8)\n");
 }
 
 static void write_overview_page(struct buf *page)
 {
-    write_head(page, "flowlog", "VPC Flow Logs for any Linux network: the command line");
+    write_head(page, "flowlog", 1, "VPC Flow Logs for any Linux network: the command line");
     buf_text(page, ".SH SYNOPSIS\n.B flowlog\nCOMMAND [OPTION...] [OPERAND...]\n.SH DESCRIPTION\n"
                    "Reads, converts and makes flow log records, and asks the daemon\n.BR flowlogd (8).\n"
                    "Each command has a manual page of its own.\n.SH COMMANDS\n");
     for (const struct command *const *command = commands; *command; command++) {
         buf_printf(page, ".TP\n.BR flowlog\\-%s (1)\n", (*command)->name);
-        write_line(page, (*command)->summary);
+        troff_line(page, (*command)->summary);
     }
     write_statuses(page);
     buf_text(page, "Errors are one line on standard error: what, where, and what to do.\n"
                    ".SH SEE ALSO\n.BR flowlogd (8),\n.BR flowlog.yaml (5)\n");
+}
+
+static void write_configuration_page(struct buf *page)
+{
+    write_head(page, CONFIGURATION, 5, "Configuration of flowlogd");
+    buf_text(page,
+             ".SH DESCRIPTION\nA YAML document. Every key may be left out; without any, every interface but\n"
+             "loopback is recorded, with all fields and 60 seconds, to files below the state folder.\n"
+             "All mistakes are reported at once, each with file and line:\n"
+             ".B flowlog check\\-config\nfinds them without a daemon, and\n"
+             ".B flowlogd \\-\\-show\\-config\nprints what is in effect.\n"
+             "A name with [] is a list of such entries.\n.SH KEYS\n");
+    config_manual(page);
+    buf_text(page, ".SH SEE ALSO\n.BR flowlogd (8),\n.BR flowlog\\-check\\-config (1)\n");
 }
 
 static int run(const struct command *command, int argc, char **argv)
@@ -136,6 +133,10 @@ static int run(const struct command *command, int argc, char **argv)
         write_overview_page(&page);
         return command_print(command, &page);
     }
+    if (strcmp(argv[0], CONFIGURATION) == 0) {
+        write_configuration_page(&page);
+        return command_print(command, &page);
+    }
     const char *name = strncmp(argv[0], PREFIX, strlen(PREFIX)) == 0 ? argv[0] + strlen(PREFIX) : argv[0];
     const struct command *about = command_find(name);
     if (!about)
@@ -147,7 +148,7 @@ static int run(const struct command *command, int argc, char **argv)
 const struct command command_manual = {
     .name = "manual",
     .summary = "Print a manual page, for man(1) to show",
-    .operands = "[COMMAND]",
+    .operands = "[COMMAND|flowlog.yaml]",
     .details = "The page is the one that is installed, so this serves where none is.",
     .example = "flowlog manual replay | man -l -",
     .outcome = "shows the manual page of 'flowlog replay'",

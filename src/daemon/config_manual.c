@@ -1,30 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/troff.h"
 #include "daemon/config.h"
 #include "daemon/config_keys.h"
-
-/* Hyphens are minus signs in names to copy, and a leading dot or quote would be a request. */
-static void print_troff(struct buf *buf, const char *text)
-{
-    for (const char *c = text; *c; c++) {
-        if ((*c == '.' || *c == '\'') && c == text)
-            buf_text(buf, "\\&");
-        if (*c == '-')
-            buf_text(buf, "\\-");
-        else if (*c == '\\')
-            buf_text(buf, "\\e");
-        else
-            buf_char(buf, *c);
-    }
-}
 
 static void print_facts(const struct config_key *key, struct buf *buf)
 {
     AUTO_BUF struct buf allowed = BUF_INIT(4096);
     config_key_print_allowed(key, false, &allowed);
     buf_text(buf, "Allowed: ");
-    print_troff(buf, buf_string(&allowed));
+    troff_text(buf, allowed.data, allowed.len);
     if (key->unit)
         buf_printf(buf, " (%s)", key->unit);
     buf_char(buf, '.');
@@ -32,7 +18,7 @@ static void print_facts(const struct config_key *key, struct buf *buf)
         buf_text(buf, " Required.");
     if (key->default_text && key->default_text[0]) {
         buf_text(buf, " Default: ");
-        print_troff(buf, key->default_text);
+        troff_text(buf, key->default_text, strlen(key->default_text));
         buf_char(buf, '.');
     }
     buf_char(buf, '\n');
@@ -48,10 +34,8 @@ static void print_keys(const struct config_key *keys, const char *parent, bool r
                    keys->type == KEY_LIST ? "[]" : "");
         bool reloads = reloadable || keys->reloadable;
         buf_text(buf, ".TP\n.B ");
-        print_troff(buf, buf_string(&path));
-        buf_char(buf, '\n');
-        print_troff(buf, keys->help);
-        buf_char(buf, '\n');
+        troff_line(buf, buf_string(&path));
+        troff_line(buf, keys->help);
         if (!keys->children)
             print_facts(keys, buf);
         if (!keys->children && reloads)
