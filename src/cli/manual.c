@@ -117,7 +117,6 @@ static void write_configuration_page(struct buf *page)
              ".B flowlogd \\-\\-show\\-config\nprints what is in effect.\n"
              "A name with [] is a list of such entries.\n.SH KEYS\n");
     config_manual(page);
-    buf_text(page, ".SH SEE ALSO\n.BR flowlogd (8),\n.BR flowlog\\-check\\-config (1)\n");
 }
 
 static int run(const struct command *command, int argc, char **argv)

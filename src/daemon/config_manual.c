@@ -9,11 +9,12 @@ static void print_facts(const struct config_key *key, struct buf *buf)
 {
     AUTO_BUF struct buf allowed = BUF_INIT(4096);
     config_key_print_allowed(key, false, &allowed);
-    buf_text(buf, "Allowed: ");
+    buf_text(buf, ".br\nAllowed: ");
     troff_text(buf, allowed.data, allowed.len);
     if (key->unit)
         buf_printf(buf, " (%s)", key->unit);
-    buf_char(buf, '.');
+    if (allowed.len && allowed.data[allowed.len - 1] != '.')
+        buf_char(buf, '.');
     if (key->required)
         buf_text(buf, " Required.");
     if (key->default_text && key->default_text[0]) {
@@ -38,7 +39,7 @@ static void print_keys(const struct config_key *keys, const char *parent, bool r
         troff_line(buf, keys->help);
         if (!keys->children)
             print_facts(keys, buf);
-        if (!keys->children && reloads)
+        if (!keys->children && reloads && keys->standing == KEY_WORKS)
             buf_text(buf, "A change takes effect on SIGHUP.\n");
         if (keys->children)
             print_keys(keys->children, buf_string(&path), reloads, buf);
