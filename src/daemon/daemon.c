@@ -313,6 +313,7 @@ static void finish(struct daemon *daemon)
 {
     daemon->capturing = false;
     live_stop(daemon->live);
+    (void)rmdir(daemon->config.capture.pin_path); /* unless another daemon has pins in it */
     drain_and_report(daemon);
     daemon_close_windows(daemon, daemon_window_of(clock_wall_ns()) + 1);
     uint64_t deadline = clock_monotonic_ns() + STOP_PATIENCE_S * NS_PER_S;
