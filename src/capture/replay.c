@@ -43,6 +43,12 @@ static void tell(const struct replay *replay, const char *line)
     replay->options->tell(replay->options->context, line);
 }
 
+static int out_of_memory(const struct replay *replay)
+{
+    return fault_set(replay->fault, -ENOMEM, "out of memory with %zu flows: lower --max-flows",
+                     replay->windows.flows);
+}
+
 static enum parse_result parse_frame(const struct pcap_frame *frame, struct packet *ret)
 {
     struct packet_view view = {.data = frame->data, .end = frame->data + frame->captured};
@@ -104,23 +110,30 @@ static void survey_windows(const struct replay *replay, struct busiest *busiest)
     }
 }
 
+static void survey(const struct replay *replay, bool files, struct busiest *busiest)
+{
+    while (busiest_next_pass(busiest)) {
+        if (!files)
+            survey_windows(replay, busiest);
+        for (size_t i = 0; files && i < replay->options->file_count; i++)
+            (void)survey_file(replay->options->files[i],
+                              busiest); /* its damage is told when it is replayed */
+    }
+}
+
 /* With `whole` everything is in the open windows; else the files are read once more for this alone. */
 static int find_own_address(struct replay *replay, bool whole)
 {
     CLEANUP(busiest_done) struct busiest busiest;
-    int r = busiest_init(&busiest, replay->options->max_flows);
-    if (r < 0)
-        return fault_set(replay->fault, r, "%zu flows are too many", replay->options->max_flows);
+    if (busiest_init(&busiest, replay->options->max_flows) < 0)
+        return out_of_memory(replay);
     bool again = !whole && can_be_read_again(replay->options);
-    for (size_t i = 0; again && i < replay->options->file_count; i++)
-        (void)survey_file(replay->options->files[i], &busiest); /* its damage is told when it is replayed */
-    if (!again)
-        survey_windows(replay, &busiest);
+    survey(replay, again, &busiest);
     struct address address;
     if (!busiest_result(&busiest, &address))
         return 0;
     if (interface_add_address(replay->interface, &address) < 0)
-        return fault_set(replay->fault, -ENOMEM, "out of memory");
+        return out_of_memory(replay);
     if (whole || again)
         return 0;
     char text[ADDRESS_TEXT_MAX];
@@ -171,12 +184,6 @@ static int write_window(struct replay *replay, const struct flow_table *table)
         replay->counts->records++;
     }
     return 0;
-}
-
-static int out_of_memory(const struct replay *replay)
-{
-    return fault_set(replay->fault, -ENOMEM, "out of memory with %zu flows: lower --max-flows",
-                     replay->windows.flows);
 }
 
 /* The bound is reached: the oldest windows are written and closed. */
