@@ -453,7 +453,7 @@ static void add_account(struct account *sum, const struct account *part)
         to[i] += from[i];
 }
 
-static int take_accounts(int fd, uint32_t window, live_account_visitor *visit, void *context)
+static int visit_accounts(int fd, const struct live_accounts *visit)
 {
     int cpus = libbpf_num_possible_cpus();
     AUTO_FREE struct account *parts = cpus > 0 ? calloc((size_t)cpus, sizeof *parts) : NULL;
@@ -465,18 +465,19 @@ static int take_accounts(int fd, uint32_t window, live_account_visitor *visit, v
     while (r == 0) {
         key = next;
         r = bpf_map_get_next_key(fd, &key, &next);
-        if (key.window >= window || bpf_map_lookup_elem(fd, &key, parts) < 0)
+        if (key.window >= visit->before || bpf_map_lookup_elem(fd, &key, parts) < 0)
             continue;
         struct account sum = {0};
         for (int cpu = 0; cpu < cpus; cpu++)
             add_account(&sum, &parts[cpu]);
-        visit(context, &key, &sum);
-        (void)bpf_map_delete_elem(fd, &key);
+        visit->account(visit->context, &key, &sum);
+        if (visit->take)
+            (void)bpf_map_delete_elem(fd, &key);
     }
     return 0;
 }
 
-static void take_discards(int fd, uint32_t window, live_discard_visitor *visit, void *context)
+static void visit_discards(int fd, const struct live_accounts *visit)
 {
     struct discard_key key;
     struct discard_key next;
@@ -485,18 +486,18 @@ static void take_discards(int fd, uint32_t window, live_discard_visitor *visit, 
         __u64 packets = 0;
         key = next;
         r = bpf_map_get_next_key(fd, &key, &next);
-        if (key.window >= window || bpf_map_lookup_elem(fd, &key, &packets) < 0)
+        if (key.window >= visit->before || bpf_map_lookup_elem(fd, &key, &packets) < 0)
             continue;
-        visit(context, &key, packets);
-        (void)bpf_map_delete_elem(fd, &key);
+        visit->discard(visit->context, &key, packets);
+        if (visit->take)
+            (void)bpf_map_delete_elem(fd, &key);
     }
 }
 
-int live_take_accounts(struct live *live, uint32_t window, live_account_visitor *account,
-                       live_discard_visitor *discard, void *context, struct fault *fault)
+int live_visit_accounts(struct live *live, const struct live_accounts *visit, struct fault *fault)
 {
-    take_discards(bpf_map__fd(live->bpf->maps.discards), window, discard, context);
-    int r = take_accounts(bpf_map__fd(live->bpf->maps.accounts), window, account, context);
+    visit_discards(bpf_map__fd(live->bpf->maps.discards), visit);
+    int r = visit_accounts(bpf_map__fd(live->bpf->maps.accounts), visit);
     return r < 0 ? fault_set(fault, r, "cannot read the accounts: %s", strerror(-r)) : 0;
 }
 

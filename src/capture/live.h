@@ -64,12 +64,19 @@ int live_read(struct live *live, live_flow_visitor *visit, void *context, struct
 /* Empties the quiescent map. */
 int live_clear(struct live *live, struct fault *fault) MUST_USE;
 
-/* Accounts and discards of windows before `window`, summed over CPUs; each is removed from the kernel. */
+/* Accounts, summed over CPUs, and discards of windows before `window`; with `take`, each is removed from the
+ * kernel after its visit. */
 typedef void live_account_visitor(void *context, const struct account_key *key,
                                   const struct account *account);
 typedef void live_discard_visitor(void *context, const struct discard_key *key, uint64_t packets);
-int live_take_accounts(struct live *live, uint32_t window, live_account_visitor *account,
-                       live_discard_visitor *discard, void *context, struct fault *fault) MUST_USE;
+struct live_accounts {
+    uint32_t before;
+    bool take;
+    live_account_visitor *account;
+    live_discard_visitor *discard;
+    void *context;
+};
+int live_visit_accounts(struct live *live, const struct live_accounts *visit, struct fault *fault) MUST_USE;
 
 /* The kernel's global state, as it is now. */
 void live_state(const struct live *live, struct capture_state *ret);

@@ -295,7 +295,9 @@ void daemon_close_windows(struct daemon *daemon, uint32_t before)
 {
     struct fault fault = {0};
     read_interface_counters(daemon);
-    if (live_take_accounts(daemon->live, before, take_account, take_discard, daemon, &fault) < 0)
+    const struct live_accounts visit = {
+        .before = before, .take = true, .account = take_account, .discard = take_discard, .context = daemon};
+    if (live_visit_accounts(daemon->live, &visit, &fault) < 0)
         log_error("ledger", "%s", fault.text);
     daemon->first_close = false;
     recover_note_close(daemon, before);

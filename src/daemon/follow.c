@@ -92,7 +92,7 @@ void daemon_forget_vanished(struct daemon *daemon)
         if (!entry->used || entry->gone || entry->rule)
             continue;
         entry->gone = true;
-        entry->gone_window = daemon_window_of(clock_wall_ns());
+        entry->gone_window = daemon->closed_before; /* when exactly, nobody was there to see */
     }
 }
 

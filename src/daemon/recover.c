@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 
 /* Numbers of the journal's records; never reused. */
 enum note {
-    NOTE_START = 1, /* u64 WIRE_VERSION, u64 next sequence, u64 windows before this are closed */
+    NOTE_START =
+        1, /* u64 WIRE_VERSION, u64 next sequence, u64 windows before this are closed; 0: capture ended */
     NOTE_INTERFACE = 2,
     NOTE_FLOWS = 3,
     NOTE_DRAINED = 4, /* all flows of one drain are noted; those before the last such note count */
@@ -181,7 +183,8 @@ static int replay_start(struct daemon *daemon, const void *payload)
     uint64_t values[3];
     memcpy(values, payload, sizeof values);
     daemon->publish.sequence = values[1];
-    daemon->closed_before = (uint32_t)values[2];
+    if (values[2])
+        daemon->closed_before = (uint32_t)values[2];
     return 0;
 }
 
@@ -245,6 +248,17 @@ static void journal_path(const struct daemon *daemon, char ret[static PATH_MAX])
     (void)snprintf(ret, PATH_MAX, "%s/journal", daemon->options->state);
 }
 
+/* The kernel has not gone on counting (the machine was restarted): what there is, is all there will be. */
+static void end_interrupted_capture(struct daemon *daemon)
+{
+    uint32_t now = daemon_window_of(clock_wall_ns());
+    if (daemon->windows.count) {
+        const struct flow_table *last = &daemon->windows.open[daemon->windows.count - 1];
+        daemon_close_taken(daemon, (uint32_t)(last->window / WINDOW_SECONDS) + 1);
+    }
+    daemon->closed_before = now;
+}
+
 int recover_open(struct daemon *daemon, struct fault *fault)
 {
     char path[PATH_MAX];
@@ -257,6 +271,8 @@ int recover_open(struct daemon *daemon, struct fault *fault)
     daemon->publish.holding = true; /* nothing goes out while the past is being gone through */
     if (r == 0 && survey.usable)
         r = journal_read(path, replay_note, &replaying, fault);
+    if (r == 0 && !live_adopted(daemon->live))
+        end_interrupted_capture(daemon);
     daemon->publish.holding = false;
     daemon->publish.delivered = NULL;
     daemon->publish.delivered_count = 0;
@@ -292,9 +308,12 @@ static int fill_flows(struct journal *fresh, const struct daemon *daemon, const 
 static int fill_journal(struct journal *fresh, void *context)
 {
     struct daemon *daemon = context;
-    uint64_t start[3] = {WIRE_VERSION, daemon->publish.sequence, daemon->closed_before};
+    uint64_t start[3] = {WIRE_VERSION, daemon->publish.sequence,
+                         daemon->stopping ? 0 : daemon->closed_before};
     int r = journal_append(fresh, NOTE_START, start, sizeof start);
-    for (uint32_t i = 0; r == 0 && i < daemon->registry.count; i++) {
+    for (uint32_t i = 0; r == 0 && !daemon->stopping && i < daemon->registry.count; i++) {
+        if (!registry_at(&daemon->registry, (uint16_t)i)->used)
+            continue;
         struct noted_interface noted = noted_interface_of(registry_at(&daemon->registry, (uint16_t)i));
         r = journal_append(fresh, NOTE_INTERFACE, &noted, sizeof noted);
     }

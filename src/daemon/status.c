@@ -157,28 +157,67 @@ static const char *log_status(const struct ledger_row *row)
     return ip_packets ? "OK" : "NODATA";
 }
 
-static json_t *ledger_row_status(const struct daemon *daemon, const struct ledger_row *row)
+/* Of a window that is still open nobody can say yet whether it closes: its flows are in the kernel. */
+static json_t *ledger_row_status(const struct daemon *daemon, const struct ledger_row *row, bool open)
 {
     const struct registered *entry = registry_at(&daemon->registry, row->interface);
     bool closes =
         ledger_difference(&row->side[FLOW_INGRESS]) == 0 && ledger_difference(&row->side[FLOW_EGRESS]) == 0;
-    return json_pack("{s:I, s:i, s:s, s:s, s:o, s:o, s:b, s:I, s:s, s:o}", "window",
-                     (json_int_t)row->window * WINDOW_SECONDS, "interval", WINDOW_SECONDS, "device",
-                     entry->device, "interface-id", entry->interface.identity.interface_id, "ingress",
-                     side_status(&row->side[FLOW_INGRESS]), "egress", side_status(&row->side[FLOW_EGRESS]),
-                     "closes", (int)closes, "difference", (json_int_t)counter_difference(entry), "log-status",
-                     log_status(row), "reasons", reasons_status(row));
+    json_t *object =
+        json_pack("{s:I, s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "window",
+                  (json_int_t)row->window * WINDOW_SECONDS, "interval", WINDOW_SECONDS, "device",
+                  entry->device, "interface-id", entry->interface.identity.interface_id, "ingress",
+                  side_status(&row->side[FLOW_INGRESS]), "egress", side_status(&row->side[FLOW_EGRESS]),
+                  "closes", open ? json_null() : json_boolean(closes), "reasons", reasons_status(row));
+    if (open)
+        return object;
+    json_object_set_new(object, "difference", json_integer(counter_difference(entry)));
+    json_object_set_new(object, "log-status", json_string(log_status(row)));
+    return object;
 }
 
-/* Closed windows only: an open one's account is still in the kernel. */
-static json_t *ledger_status(const struct daemon *daemon)
+struct open_ledger {
+    struct daemon *daemon;
+    struct ledger ledger;
+};
+
+static struct ledger_row *open_row(struct open_ledger *open, uint32_t ifindex, uint32_t window)
+{
+    uint16_t index;
+    const struct registered *entry = registry_find(&open->daemon->registry, ifindex, &index);
+    return entry && window >= open->daemon->closed_before ? ledger_row(&open->ledger, window, index) : NULL;
+}
+
+static void see_account(void *context, const struct account_key *key, const struct account *account)
+{
+    struct ledger_row *row = open_row(context, key->ifindex, key->window);
+    if (row)
+        ledger_add_account(row, account);
+}
+
+static void see_discard(void *context, const struct discard_key *key, uint64_t packets)
+{
+    struct ledger_row *row = open_row(context, key->ifindex, key->window);
+    if (row)
+        ledger_add_discards(row, key, packets);
+}
+
+/* Closed windows as they were settled, then the open ones as the kernel has them now. */
+static json_t *ledger_status(struct daemon *daemon)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < daemon->windows.ledger.count; i++) {
         const struct ledger_row *row = &daemon->windows.ledger.rows[i];
         if (row->window < daemon->closed_before && registry_at(&daemon->registry, row->interface)->used)
-            json_array_append_new(array, ledger_row_status(daemon, row));
+            json_array_append_new(array, ledger_row_status(daemon, row, false));
     }
+    struct open_ledger open = {.daemon = daemon};
+    const struct live_accounts visit = {
+        .before = UINT32_MAX, .account = see_account, .discard = see_discard, .context = &open};
+    if (live_visit_accounts(daemon->live, &visit, NULL) == 0)
+        for (size_t i = 0; i < open.ledger.count; i++)
+            json_array_append_new(array, ledger_row_status(daemon, &open.ledger.rows[i], true));
+    ledger_done(&open.ledger);
     return array;
 }
 
