@@ -181,11 +181,26 @@ static int follow_new_link(struct links *links, const struct link *link)
     return 0;
 }
 
+/* A veth whose peer moves to another namespace is not told of it, and the peer's number there means nothing
+ * here. */
+static void forget_lower(struct links *links, uint32_t ifindex)
+{
+    for (size_t i = 0; i < links->table.count; i++) {
+        struct link *link = links->table.links[i];
+        if (link->lower != ifindex)
+            continue;
+        link->lower = 0;
+        links->listener(links->context, LINK_CHANGED, link);
+    }
+}
+
 static void follow_gone_link(struct links *links, uint32_t ifindex)
 {
     CLEANUP(link_cleanup) struct link *gone = link_table_remove(&links->table, ifindex);
-    if (gone)
-        links->listener(links->context, LINK_REMOVED, gone);
+    if (!gone)
+        return;
+    links->listener(links->context, LINK_REMOVED, gone);
+    forget_lower(links, ifindex);
 }
 
 static int follow_address(struct links *links, const struct nlmsghdr *message)
