@@ -24,11 +24,10 @@ enum {
     CT_STATUS_NAT = 0x30, /* IPS_SRC_NAT | IPS_DST_NAT */
     KERNEL_AF_INET = 2,
     KERNEL_AF_INET6 = 10,
-    ROUTE_LOCAL = 2,
-    ROUTE_BROADCAST = 3,
-    ROUTE_MULTICAST = 5,
+    ROUTE_UNICAST = 1,
     FRAGMENTS_MAX = 64,
 };
+#define ROUTE6_REJECT 0x00000200U
 #define ROUTE6_LOCAL 0x80000000U
 #define ROUTE6_ANYCAST 0x00100000U
 
@@ -90,7 +89,7 @@ static __always_inline struct dst_entry *route_of(struct sk_buff *skb)
     return route;
 }
 
-/* True when the route ends at this host: then its device is loopback, or says nothing. */
+/* True when the route of an arriving packet ends at this host, or nowhere: then its device is loopback. */
 static __always_inline int route_is_local_input(struct dst_entry *route, struct discard *discard)
 {
     __u16 family = BPF_CORE_READ(route, ops, family);
@@ -98,14 +97,13 @@ static __always_inline int route_is_local_input(struct dst_entry *route, struct 
         return 0;
     if (family == KERNEL_AF_INET) {
         struct rtable *ipv4 = (struct rtable *)route;
-        __u16 type = BPF_CORE_READ(ipv4, rt_type);
-        return BPF_CORE_READ(ipv4, rt_is_input) &&
-               (type == ROUTE_LOCAL || type == ROUTE_BROADCAST || type == ROUTE_MULTICAST);
+        return BPF_CORE_READ(ipv4, rt_is_input) && BPF_CORE_READ(ipv4, rt_type) != ROUTE_UNICAST;
     }
     if (family == KERNEL_AF_INET6) {
         struct rt6_info *ipv6 = (struct rt6_info *)route;
         int to_group = discard->packet.destination[0] == 0xff && discard->ifindex_in;
-        return to_group || (BPF_CORE_READ(ipv6, rt6i_flags) & (ROUTE6_LOCAL | ROUTE6_ANYCAST));
+        return to_group ||
+               (BPF_CORE_READ(ipv6, rt6i_flags) & (ROUTE6_LOCAL | ROUTE6_ANYCAST | ROUTE6_REJECT));
     }
     return 1;
 }

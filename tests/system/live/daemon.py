@@ -91,7 +91,11 @@ def check(daemon, expected, *namespaces):
 
 def ledger_discards(daemon):
     """Packets accepted and then discarded, by the kernel's reason, over all interfaces and windows of the ledger."""
-    return {}
+    sums = collections.Counter()
+    for row in daemon.status()[0]["ledger"]:
+        for reason in row["reasons"]:
+            sums[reason["reason"]] += reason["packets"]
+    return sums
 
 
 class Daemon:
