@@ -81,6 +81,23 @@ static __always_inline __u32 reject_source_of(__u32 reason, struct sock *receive
     return REJECT_NONE;
 }
 
+/*
+ * Kernels up to 6.18 give the drops of generic XDP no reason of their own. They are known by where the packet
+ * is: it has just arrived at a device with such a program, unrouted, and its data begin with the link header,
+ * as XDP sees it.
+ */
+static __always_inline int is_generic_xdp(struct sk_buff *skb, __u32 reason, struct dst_entry *route)
+{
+    if (!REASON_IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) || route)
+        return 0;
+    struct net_device *device = BPF_CORE_READ(skb, dev);
+    if (!device || !BPF_CORE_READ(device, xdp_prog))
+        return 0;
+    __u32 data = (__u32)(BPF_CORE_READ(skb, data) - BPF_CORE_READ(skb, head));
+    return BPF_CORE_READ(skb, skb_iif) == BPF_CORE_READ(device, ifindex) &&
+           data == BPF_CORE_READ(skb, mac_header);
+}
+
 static __always_inline struct dst_entry *route_of(struct sk_buff *skb)
 {
     struct dst_entry *route = (struct dst_entry *)(BPF_CORE_READ(skb, _skb_refdst) & ~DST_NOREF);
@@ -312,7 +329,7 @@ static __always_inline int reject_at_hook(struct discard *discard)
     struct net_device *device = discard->device;
     __u32 ifindex = device ? BPF_CORE_READ(device, ifindex) : 0;
     __u64 address = (__u64)(long)discard->skb;
-    if (REASON_IS(discard->reason, SKB_DROP_REASON_XDP)) {
+    if (discard->reject == REJECT_XDP) {
         reject(discard, &discard->packet, ifindex, FLOW_INGRESS, 0);
         return 1;
     }
@@ -390,6 +407,8 @@ int discarded(__u64 *arguments)
     if (namespace_of(skb, route, receiver) != discard.global->netns)
         return 0;
     discard.reject = reject_source_of(discard.reason, receiver);
+    if (is_generic_xdp(skb, discard.reason, route))
+        discard.reject = REJECT_XDP;
     discard.ifindex_in = (__u32)BPF_CORE_READ(skb, skb_iif);
     /* A packet at a socket has its device pointer overwritten; only decisions made before that need it. */
     if (discard.reject || !discard.ifindex_in)

@@ -25,6 +25,7 @@ typedef struct {
 struct net_device {
     int ifindex;
     possible_net_t nd_net;
+    struct bpf_prog *xdp_prog; /* the generic one */
 };
 
 struct dst_ops {
@@ -72,6 +73,7 @@ struct sk_buff {
     int skb_iif;
     __be16 protocol;
     __u16 network_header;
+    __u16 mac_header;
     unsigned int tail; /* sk_buff_data_t: an offset from head on 64-bit kernels */
     unsigned int end;
     unsigned char *head;
@@ -136,4 +138,5 @@ enum skb_drop_reason {
     SKB_DROP_REASON_TC_INGRESS,
     SKB_DROP_REASON_SECURITY_HOOK,
     SKB_DROP_REASON_XDP,
+    SKB_DROP_REASON_NOT_SPECIFIED,
 };

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "flow.skel.h"
 
 /* Not in the headers of Debian 12; values of the kernel's ABI (6.6). */
@@ -197,6 +198,20 @@ static int start(struct live *live, const struct live_options *options, struct f
     return attach_drop_program(live, generation, fault);
 }
 
+/* Another daemon that ends may take the parent away, empty as it then is, between the two steps. */
+static int make_pin_folder(const char *path, struct fault *fault)
+{
+    for (int tries = 0; tries < 10; tries++) {
+        if (mkdir(path, 0700) == 0 || errno == EEXIST)
+            return 0;
+        int error = errno;
+        if (error != ENOENT || file_make_folders(path, 0700, NULL) < 0)
+            return fault_set(fault, -error, "%s: cannot create the folder for pins: %s", path,
+                             strerror(error));
+    }
+    return fault_set(fault, -ENOENT, "%s: cannot create the folder for pins", path);
+}
+
 int live_open(struct live **ret, const struct live_options *options, struct fault *fault)
 {
     struct live *live = calloc(1, sizeof *live);
@@ -210,9 +225,7 @@ int live_open(struct live **ret, const struct live_options *options, struct faul
     int r = live->bpf && live->keys && live->counts ? 0 : fault_set(fault, -ENOMEM, "out of memory");
     if (r == 0 && options->pin_folder) {
         (void)snprintf(live->pins, sizeof live->pins, "%s", options->pin_folder);
-        if (mkdir(live->pins, 0700) < 0 && errno != EEXIST)
-            r = fault_set(fault, -errno, "%s: cannot create the folder for pins: %s", live->pins,
-                          strerror(errno));
+        r = make_pin_folder(live->pins, fault);
     }
     if (r == 0)
         r = start(live, options, fault);
