@@ -95,7 +95,7 @@ static __always_inline int is_generic_xdp(struct sk_buff *skb, __u32 reason, str
         return 0;
     __u32 data = (__u32)(BPF_CORE_READ(skb, data) - BPF_CORE_READ(skb, head));
     return BPF_CORE_READ(skb, skb_iif) == BPF_CORE_READ(device, ifindex) &&
-           data == BPF_CORE_READ(skb, mac_header);
+           data == BPF_CORE_READ(skb, network_header);
 }
 
 static __always_inline struct dst_entry *route_of(struct sk_buff *skb)

@@ -73,7 +73,6 @@ struct sk_buff {
     int skb_iif;
     __be16 protocol;
     __u16 network_header;
-    __u16 mac_header;
     unsigned int tail; /* sk_buff_data_t: an offset from head on 64-bit kernels */
     unsigned int end;
     unsigned char *head;
