@@ -108,7 +108,7 @@ static void note_lost_fields(struct conversion *conversion, const char *path, co
 {
     AUTO_BUF struct buf names = BUF_INIT(16384);
     for (unsigned i = 0; i < from->count; i++) {
-        if (from->fields[i] == FORMAT_UNKNOWN || format_has(&conversion->format, from->fields[i]))
+        if (from->fields[i] == FIELD_UNKNOWN || format_has(&conversion->format, from->fields[i]))
             continue;
         buf_printf(&names, "%s%s", names.len ? ", " : "", field_catalogue[from->fields[i]].name);
     }

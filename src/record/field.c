@@ -35,7 +35,7 @@ enum {
 #define NO_TAG "not tagged, or the value cannot be computed"
 #define NO_NEXT_HOP "the next hop has no interface or is of another account"
 
-const struct field field_catalogue[FIELD_COUNT] = {
+const struct field field_catalogue[FIELD_COUNT + 1] = {
     [FIELD_VERSION] = ROW("version", 2, NUMBER_32, BOTH, "never",
                           "version of the record format: the highest version among its fields"),
     [FIELD_ACCOUNT_ID] = ROW("account-id", 2, WORD, BOTH, "not known",
@@ -198,6 +198,7 @@ const struct field field_catalogue[FIELD_COUNT] = {
             "reason the kernel gave for dropping the packets, as in NETFILTER_DROP"),
     [FIELD_X_LOST_PACKETS] = ROW("x-lost-packets", 11, NUMBER_64, OWN, "OK and NODATA records",
                                  "packets that the lost records of the interval would have counted"),
+    [FIELD_UNKNOWN] = ROW("unknown", 0, WORD, 0, "never", "column whose name is not in the catalogue"),
 };
 
 const char *field_type_name(enum field_type type)

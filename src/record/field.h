@@ -108,6 +108,7 @@ enum field_id {
     FIELD_X_DROP_REASON,
     FIELD_X_LOST_PACKETS,
     FIELD_COUNT,
+    FIELD_UNKNOWN = FIELD_COUNT, /* column of a file whose name is not in the catalogue: read over */
 };
 
 struct field {
@@ -122,7 +123,7 @@ struct field {
     const char *meaning;
 };
 
-extern const struct field field_catalogue[FIELD_COUNT];
+extern const struct field field_catalogue[FIELD_COUNT + 1]; /* FIELD_UNKNOWN has a row, too */
 
 /* AWS's own word for the type: INT_32, INT_64, STRING. */
 const char *field_type_name(enum field_type type);

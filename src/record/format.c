@@ -59,9 +59,7 @@ void format_clear(struct format *format)
 static void append(struct format *format, unsigned field)
 {
     format->fields[format->count++] = (uint8_t)field;
-    if (field == FORMAT_UNKNOWN || field_is_own(field))
-        return;
-    if (field_catalogue[field].version > format->version)
+    if (!field_is_own(field) && field_catalogue[field].version > format->version)
         format->version = field_catalogue[field].version;
 }
 
@@ -236,7 +234,7 @@ int format_parse_header(struct format *format, const char *line, size_t len, str
         if (field < 0 && unknown++ == 0)
             (void)fault_set(&first_unknown, 0, "unknown field '%.*s' in the header; the nearest is '%s'",
                             name_len < 100 ? (int)name_len : 100, name, field_nearest(name, name_len));
-        if (format_add(&parsed, field < 0 ? FORMAT_UNKNOWN : (unsigned)field) < 0)
+        if (format_add(&parsed, field < 0 ? FIELD_UNKNOWN : (unsigned)field) < 0)
             return fault_set(fault, -EINVAL, "a header of more than %d fields", FORMAT_FIELDS_MAX);
     }
     if (unknown * 2 >= parsed.count)

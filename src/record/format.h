@@ -11,14 +11,11 @@
 #include "record/field.h"
 
 #define FORMAT_FIELDS_MAX 256 /* a field may be listed more than once */
-#define FORMAT_UNKNOWN                                                                                       \
-    FIELD_COUNT /* column of a header whose name nobody knows: read over, never written                      \
-                 */
 
 struct format {
     uint16_t count;
     uint8_t version; /* what ${version} prints: the highest version among AWS's fields, at least 2 */
-    uint8_t fields[FORMAT_FIELDS_MAX]; /* enum field_id, or FORMAT_UNKNOWN */
+    uint8_t fields[FORMAT_FIELDS_MAX]; /* enum field_id, or FIELD_UNKNOWN */
 };
 
 /*
@@ -44,7 +41,7 @@ int format_find_column(const char *name, size_t len);
 
 /*
  * From a header line "version account-id …" (names separated by spaces). Unknown names become
- * FORMAT_UNKNOWN columns: the return is their number, and the fault names the first of them. -EINVAL when the
+ * FIELD_UNKNOWN columns: the return is their number, and the fault names the first of them. -EINVAL when the
  * line is no header: less than half of it are field names.
  */
 int format_parse_header(struct format *format, const char *line, size_t len, struct fault *fault) MUST_USE;

@@ -48,7 +48,7 @@ void record_write_json(struct buf *buf, const struct format *format, const struc
     char before = '{';
     for (unsigned i = 0; i < format->count; i++) {
         unsigned id = format->fields[i];
-        if (id == FORMAT_UNKNOWN || seen[id])
+        if (id == FIELD_UNKNOWN || seen[id])
             continue;
         seen[id] = true;
         buf_append(buf, (char[]){before, '"'}, 2);

@@ -181,16 +181,12 @@ static const char *scan_value(const char *at, const char *end, enum field_id fie
 
 static bool parse_usual(struct record *record, const struct format *format, const char *line, const char *end)
 {
-    struct value unknown;
     const char *at = line;
     for (unsigned i = 0; i < format->count; i++) {
-        unsigned field = format->fields[i];
+        enum field_id field = (enum field_id)format->fields[i];
         if (i > 0 && (at == end || *at++ != ' '))
             return false;
-        if (field == FORMAT_UNKNOWN)
-            at = scan_text(at, end, FIELD_KIND_WORD, &unknown);
-        else
-            at = scan_value(at, end, (enum field_id)field, &record->values[field]);
+        at = scan_value(at, end, field, &record->values[field]);
         if (!at)
             return false;
     }
@@ -230,9 +226,8 @@ int record_parse_plainly(struct record *record, const struct format *format, con
     for (unsigned i = 0; r == 0 && i < format->count; i++) {
         const char *space = memchr(line, ' ', len);
         size_t value_len = space ? (size_t)(space - line) : len;
-        unsigned field = format->fields[i];
-        if (field != FORMAT_UNKNOWN)
-            r = value_parse(&record->values[field], (enum field_id)field, line, value_len, fault);
+        enum field_id field = (enum field_id)format->fields[i];
+        r = value_parse(&record->values[field], field, line, value_len, fault);
         line += value_len + 1;
         len -= space ? value_len + 1 : value_len;
     }

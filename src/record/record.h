@@ -28,7 +28,7 @@ struct value {
 
 /* What text and addresses point to belongs to the caller and must outlive the record's use. */
 struct record {
-    struct value values[FIELD_COUNT];
+    struct value values[FIELD_COUNT + 1]; /* FIELD_UNKNOWN has one, too */
 };
 
 static inline void record_set_number(struct record *record, enum field_id field, uint64_t number)

@@ -190,6 +190,51 @@ static void test_what_is_no_gzip(void **state)
     assert_false(gzip_is_magic("\x1f", 1));
 }
 
+/* RFC 1952 2.3: every combination of optional header parts, in pieces of every size. */
+static void test_header_parts(void **state)
+{
+    (void)state;
+    for (unsigned flags = 0; flags < 32; flags++) {
+        AUTO_BUF struct buf whole = BUF_INIT(BIG);
+        AUTO_BUF struct buf packed = BUF_INIT(BIG);
+        pack(&whole, "hello", 5, 5);
+        buf_append(&packed, (char[]){0x1f, (char)0x8b, 8, (char)flags, 0, 0, 0, 0, 0, 3}, 10);
+        if (flags & 4)
+            buf_append(&packed, "\5\0extra", 7);
+        if (flags & 8)
+            buf_append(&packed, "name.log", 9);
+        if (flags & 16)
+            buf_append(&packed, "a comment", 10);
+        if (flags & 2)
+            buf_append(&packed, "??", 2);
+        buf_append(&packed, whole.data + 10, whole.len - 10);
+        for (size_t piece = 1; piece <= packed.len; piece++)
+            assert_unpacks(&packed, piece, 100, "hello", 5);
+        packed.data[3] = (char)(flags | 0x20);
+        AUTO_BUF struct buf plain = BUF_INIT(BIG);
+        bool complete;
+        assert_int_equal(unpack(&packed, BIG, 100, &plain, &complete), -EBADMSG); /* a flag of the future */
+    }
+}
+
+/* A fuzzer found that ISA-L, called again after damage, reads outside its memory. */
+static void test_damage_stays(void **state)
+{
+    (void)state;
+    CLEANUP(reader_cleanup) struct gzip_reader *reader = NULL;
+    assert_int_equal(gzip_reader_new(&reader), 0);
+    AUTO_BUF struct buf packed = BUF_INIT(BIG);
+    pack(&packed, "hello", 5, 5);
+    packed.data[packed.len - 5] ^= 1; /* the checksum */
+    const uint8_t *in = (const uint8_t *)packed.data;
+    size_t in_len = packed.len;
+    char plain[100];
+    size_t made;
+    assert_int_equal(gzip_reader_inflate(reader, &in, &in_len, plain, sizeof plain, &made), -EBADMSG);
+    assert_int_equal(gzip_reader_inflate(reader, &in, &in_len, plain, sizeof plain, &made), -EBADMSG);
+    assert_int_equal(made, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +245,8 @@ int main(void)
         cmocka_unit_test(test_cut_anywhere_is_not_complete),
         cmocka_unit_test(test_damage_is_noticed),
         cmocka_unit_test(test_what_is_no_gzip),
+        cmocka_unit_test(test_header_parts),
+        cmocka_unit_test(test_damage_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

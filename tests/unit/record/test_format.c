@@ -185,7 +185,7 @@ static void test_header(void **state)
     assert_int_equal(format.version, 4);
     assert_int_equal(header(&format, "version future-field start", &fault), 1);
     assert_int_equal(format.count, 3);
-    assert_int_equal(format.fields[1], FORMAT_UNKNOWN);
+    assert_int_equal(format.fields[1], FIELD_UNKNOWN);
     assert_non_null(strstr(fault.text, "future-field"));
 }
 
