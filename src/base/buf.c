@@ -33,7 +33,8 @@ char *buf_reserve(struct buf *buf, size_t more)
 {
     if (buf->failed)
         return NULL;
-    if (more > buf->max - buf->len || (buf->len + more > buf->cap && !buf_grow(buf, buf->len + more))) {
+    if (more > buf->max - buf->len ||
+        ((buf->len + more > buf->cap || !buf->data) && !buf_grow(buf, buf->len + more))) {
         buf->failed = true;
         return NULL;
     }
