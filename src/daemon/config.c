@@ -171,6 +171,32 @@ static unsigned compare(const struct config_key *keys, const char *parent, const
     return count;
 }
 
+static void swap(void *a, void *b, size_t len)
+{
+    char kept[sizeof(uint64_t)];
+    memcpy(kept, a, len);
+    memcpy(a, b, len);
+    memcpy(b, kept, len);
+}
+
+static void reload_keys(const struct config_key *keys, char *current, char *fresh)
+{
+    for (; keys->name; keys++) {
+        if (keys->type == KEY_MAP)
+            reload_keys(keys->children, current, fresh);
+        if (keys->type == KEY_MAP || !keys->reloadable)
+            continue;
+        swap(current + keys->offset, fresh + keys->offset, config_key_size(keys));
+        if (keys->type == KEY_LIST)
+            swap(current + keys->count_offset, fresh + keys->count_offset, sizeof(size_t));
+    }
+}
+
+void config_reload(struct config *current, struct config *fresh)
+{
+    reload_keys(config_keys, (char *)current, (char *)fresh);
+}
+
 unsigned config_unreloadable(const struct config *current, const struct config *fresh, struct buf *names)
 {
     return compare(config_keys, NULL, current, fresh, names);

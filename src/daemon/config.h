@@ -99,9 +99,13 @@ void config_print(const struct config *config, struct buf *buf);
 
 /*
  * For SIGHUP: names of the keys that differ and take effect only after a restart, comma-separated, into
- * `names`; returns how many. The others may be taken over from `fresh`.
+ * `names`; returns how many.
  */
 unsigned config_unreloadable(const struct config *current, const struct config *fresh, struct buf *names);
+
+/* Takes over what may change while running; `fresh` gets the values before, to be freed when nobody has them.
+ */
+void config_reload(struct config *current, struct config *fresh);
 
 /* Whether a flow log of a fresh configuration is the same subscription, so that its destination may stay
  * open. */

@@ -258,21 +258,25 @@ static const struct config_key topology_keys[] = {
     {.name = "interfaces",
      .type = KEY_LIST,
      CONFIG(topology.rules),
+     .reloadable = true,
      .count_offset = offsetof(struct config, topology.rule_count),
      .element_size = sizeof(struct topology_rule),
      .max = 4096,
      .children = interface_keys,
      .check_element = config_check_interface,
-     .help = "What is recorded. Without this key every device but loopback is a nic."},
+     .help = "What is recorded. Without this key every device but loopback is a nic. After a reload, an "
+             "interface whose "
+             "entry says something else begins anew."},
     {.name = "subnets",
      .type = KEY_LIST,
      CONFIG(topology.subnets),
+     .reloadable = true,
      .count_offset = offsetof(struct config, topology.subnet_count),
      .element_size = sizeof(struct topology_subnet),
      .max = 4096,
      .children = subnet_keys,
      .check_element = config_check_subnet,
-     .help = "Where addresses belong."},
+     .help = "Where addresses belong. After a reload that goes for interfaces that begin then."},
     {.name = NULL},
 };
 

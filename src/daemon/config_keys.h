@@ -74,6 +74,9 @@ const struct config_key *config_key_find(const struct config_key *keys, const ch
 int config_key_set(const struct config_key *key, void *base, const char *text, size_t len,
                    struct fault *fault) MUST_USE;
 
+/* Of the value that stands in the struct itself; for the types that rows outside lists have. */
+size_t config_key_size(const struct config_key *key);
+
 /* Defaults of all rows; -ENOMEM. */
 int config_keys_set_defaults(const struct config_key *keys, void *base) MUST_USE;
 

@@ -125,6 +125,27 @@ int config_key_set(const struct config_key *key, void *base, const char *text, s
     return -EINVAL;
 }
 
+size_t config_key_size(const struct config_key *key)
+{
+    switch ((enum key_type)key->type) {
+    case KEY_TEXT:
+    case KEY_ADDRESSES:
+    case KEY_LIST:
+        return sizeof(void *);
+    case KEY_NUMBER:
+        return sizeof(uint64_t);
+    case KEY_CHOICE:
+    case KEY_FLAGS:
+        return sizeof(unsigned);
+    case KEY_BOOL:
+        return sizeof(bool);
+    case KEY_BLOCK:
+    case KEY_MAP:
+        break;
+    }
+    return 0;
+}
+
 int config_keys_set_defaults(const struct config_key *keys, void *base)
 {
     int r = 0;

@@ -215,19 +215,13 @@ static void reload(struct daemon *daemon)
     }
     if (config_unreloadable(&daemon->config, &fresh, &names))
         log_warning("config", "take effect only after a restart: %s", buf_string(&names));
-    (void)publish_retry(&daemon->publish);
-    publish_close(&daemon->publish);
-    struct config before = daemon->config;
-    daemon->config.flow_logs = fresh.flow_logs;
-    daemon->config.flow_log_count = fresh.flow_log_count;
-    daemon->config.capture.exclude = fresh.capture.exclude;
-    fresh.flow_logs = before.flow_logs;
-    fresh.flow_log_count = before.flow_log_count;
-    config_done(&fresh);
-    if (open_publisher(daemon, &fault) < 0)
+    config_reload(&daemon->config, &fresh);
+    if (publish_reload(&daemon->publish, &daemon->config, &fault) < 0)
         log_error("config", "%s", fault.text);
-    else
-        log_info("config", "reloaded: %zu flow logs", daemon->config.flow_log_count);
+    daemon_follow_rules(daemon);
+    config_done(&fresh);
+    log_info("config", "reloaded: %zu entries for interfaces, %zu flow logs",
+             daemon->config.topology.rule_count, daemon->config.flow_log_count);
 }
 
 static void take_signal(struct daemon *daemon)

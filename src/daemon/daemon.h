@@ -82,6 +82,12 @@ void daemon_close_windows(struct daemon *daemon, uint32_t before);
 /* follow.c: interfaces come, change and go. A link_listener. */
 void daemon_follow_link(void *daemon, enum link_event event, const struct link *link);
 
+/*
+ * After a reload: interfaces that no entry of the configuration covers any more end, new ones begin, and
+ * those whose entry says something else begin anew. The entries before must still be there for the call.
+ */
+void daemon_follow_rules(struct daemon *daemon);
+
 /* After the links were read: interfaces of the journal that are there no more. */
 void daemon_forget_vanished(struct daemon *daemon);
 

@@ -97,13 +97,13 @@ void daemon_forget_vanished(struct daemon *daemon)
 }
 
 /* What the link has counted is fetched while its index still means this link. */
-static void remove_link(struct daemon *daemon, struct registered *entry)
+static void remove_link(struct daemon *daemon, struct registered *entry, const char *why)
 {
     struct fault fault = {0};
     entry->gone = true;
     entry->gone_window = daemon_window_of(clock_wall_ns());
     live_detach(daemon->live, entry->ifindex);
-    log_info("capture", "%s is gone", entry->device);
+    log_info("capture", "%s %s", entry->device, why);
     if (daemon_drain(daemon, &fault) < 0)
         log_error("capture", "%s", fault.text);
 }
@@ -125,7 +125,7 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
     struct identity_source source = identity_source(daemon);
     switch (event) {
     case LINK_REMOVED:
-        remove_link(daemon, entry);
+        remove_link(daemon, entry, "is gone");
         break;
     case LINK_ADDRESSES_CHANGED:
         if (identity_update(&entry->interface, &source, entry->rule, link) < 0)
@@ -135,5 +135,35 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
     case LINK_CHANGED:
         (void)snprintf(entry->device, sizeof entry->device, "%s", link->name);
         break;
+    }
+}
+
+static void apply_rule(struct daemon *daemon, struct registered *entry, const struct link *link)
+{
+    const struct topology_rule *rule = topology_rule_for(&daemon->config.topology, link);
+    struct identity_source source = identity_source(daemon);
+    if (!rule || !topology_rule_equal(rule, entry->rule)) {
+        remove_link(daemon, entry, rule ? "is another interface now" : "is no longer recorded");
+        entry->rule = NULL;
+        if (rule)
+            add_link(daemon, link);
+        return;
+    }
+    entry->rule = rule;
+    if (identity_update(&entry->interface, &source, rule, link) < 0)
+        log_error("topology", "%s: no memory for its addresses", link->name);
+}
+
+void daemon_follow_rules(struct daemon *daemon)
+{
+    size_t position = 0;
+    const struct link *link;
+    while ((link = links_next(daemon->links, &position))) {
+        uint16_t index;
+        struct registered *entry = registry_find(&daemon->registry, link->ifindex, &index);
+        if (entry && !entry->gone)
+            apply_rule(daemon, entry, link);
+        else
+            add_link(daemon, link);
     }
 }

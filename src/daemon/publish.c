@@ -2,6 +2,7 @@
 #include "daemon/publish.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,13 @@
 #include "flow/emit.h"
 
 static int add_publisher(struct publish *publish, const struct config *config,
-                         const struct flow_log *flow_log, uint64_t origin, struct fault *fault)
+                         const struct flow_log *flow_log, struct fault *fault)
 {
     if (publish->count == ARRAY_SIZE(publish->publishers))
         return fault_set(fault, -ENOSPC, "more than %d flow logs", PUBLISH_FLOW_LOGS_MAX);
     struct publisher *publisher = &publish->publishers[publish->count];
     *publisher = (struct publisher){.flow_log = flow_log};
-    struct destination_settings settings = flow_log_destination(config, flow_log, origin);
+    struct destination_settings settings = flow_log_destination(config, flow_log, publish->origin);
     int r = destination_open(&publisher->destination, &settings, fault);
     if (r == 0)
         publish->count++;
@@ -32,14 +33,95 @@ int publish_open(struct publish *publish, const struct config *config, const str
     publish->count = 0;
     publish->registry = registry;
     publish->ledger = ledger;
+    publish->print = print;
+    publish->origin = origin;
     /* Seconds of the start above a counter: no earlier run can have used it. */
     if (!publish->sequence)
         publish->sequence = clock_wall_ns() / NS_PER_S << 24;
     int r = 0;
     for (size_t i = 0; r == 0 && i < config->flow_log_count; i++)
-        r = add_publisher(publish, config, &config->flow_logs[i], origin, fault);
+        r = add_publisher(publish, config, &config->flow_logs[i], fault);
     if (r == 0 && print)
-        r = add_publisher(publish, config, print, origin, fault);
+        r = add_publisher(publish, config, print, fault);
+    return r;
+}
+
+/* The publishers before a reload, and what becomes of each: its place afterwards, or GONE. */
+#define GONE UINT8_MAX
+struct succession {
+    struct publisher before[PUBLISH_FLOW_LOGS_MAX + 1];
+    uint8_t places[PUBLISH_FLOW_LOGS_MAX + 1];
+    size_t count;
+};
+
+static size_t find_predecessor(const struct succession *succession, const struct flow_log *flow_log)
+{
+    size_t i = 0;
+    while (i < succession->count && strcmp(succession->before[i].flow_log->id, flow_log->id) != 0)
+        i++;
+    return i;
+}
+
+/* An unchanged flow log goes on with its destination and counters; a changed one with what waits for it. */
+static int succeed(struct publish *publish, struct succession *succession, const struct config *config,
+                   const struct flow_log *flow_log, struct fault *fault)
+{
+    size_t predecessor = find_predecessor(succession, flow_log);
+    size_t place = publish->count;
+    struct publisher *old = &succession->before[predecessor];
+    bool known = predecessor < succession->count;
+    int r = 0;
+    if (known && (old->flow_log == flow_log || flow_log_equal(old->flow_log, flow_log))) {
+        publish->publishers[place] = *old;
+        publish->publishers[place].flow_log = flow_log;
+        old->destination = NULL;
+        publish->count++;
+    } else {
+        r = add_publisher(publish, config, flow_log, fault);
+    }
+    if (r == 0 && known)
+        succession->places[predecessor] = (uint8_t)place;
+    return r;
+}
+
+static void hand_over_waiting(struct publish *publish, const struct succession *succession)
+{
+    uint64_t lost[PUBLISH_FLOW_LOGS_MAX + 1] = {0};
+    for (size_t i = 0; i < publish->waiting_count; i++) {
+        uint64_t before = publish->waiting[i].pending;
+        uint64_t after = 0;
+        for (size_t p = 0; p < succession->count; p++) {
+            if (!(before & 1ULL << p))
+                continue;
+            if (succession->places[p] == GONE)
+                lost[p]++;
+            else
+                after |= 1ULL << succession->places[p];
+        }
+        publish->waiting[i].pending = after;
+    }
+    for (size_t p = 0; p < succession->count; p++)
+        if (lost[p])
+            log_warning("deliver",
+                        "flow log %s is no longer declared: %" PRIu64 " windows were not delivered to it",
+                        succession->before[p].flow_log->id, lost[p]);
+}
+
+int publish_reload(struct publish *publish, const struct config *config, struct fault *fault)
+{
+    struct succession succession = {.count = publish->count};
+    memcpy(succession.before, publish->publishers, sizeof succession.before);
+    memset(succession.places, GONE, sizeof succession.places);
+    publish->count = 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < config->flow_log_count; i++)
+        r = succeed(publish, &succession, config, &config->flow_logs[i], fault);
+    if (r == 0 && publish->print)
+        r = succeed(publish, &succession, config, publish->print, fault);
+    hand_over_waiting(publish, &succession);
+    for (size_t i = 0; i < succession.count; i++)
+        destination_close(succession.before[i].destination);
+    (void)publish_retry(publish);
     return r;
 }
 

@@ -42,6 +42,8 @@ struct publish {
     size_t waiting_count;
     const struct registry *registry;
     const struct ledger *ledger;
+    const struct flow_log *print; /* NULL without --print */
+    uint64_t origin;
     uint64_t sequence;         /* tells batches of one window apart, also across restarts */
     const uint64_t *delivered; /* sequences that an earlier process delivered: not to be delivered again */
     size_t delivered_count;
@@ -55,6 +57,13 @@ int publish_open(struct publish *publish, const struct config *config, const str
                  const struct ledger *ledger, uint64_t origin, const struct flow_log *print,
                  struct fault *fault) MUST_USE;
 void publish_close(struct publish *publish);
+
+/*
+ * Other flow logs from now on. Those that stay keep their counters and what waits for them; the flow logs
+ * before must still be there for the call. After an error the flow logs from the first that failed are
+ * without a publisher.
+ */
+int publish_reload(struct publish *publish, const struct config *config, struct fault *fault) MUST_USE;
 
 /* Tries to deliver. Takes the table over, leaving an empty one, unless an earlier process delivered it. */
 void publish_window(struct publish *publish, struct flow_table *flows);

@@ -26,6 +26,13 @@ const struct topology_rule *topology_rule_for(const struct topology *topology, c
     return NULL;
 }
 
+bool topology_rule_equal(const struct topology_rule *a, const struct topology_rule *b)
+{
+    return a->role == b->role && strcmp(a->interface_id, b->interface_id) == 0 &&
+           strcmp(a->subnet_id, b->subnet_id) == 0 && strcmp(a->vpc_id, b->vpc_id) == 0 &&
+           strcmp(a->instance_id, b->instance_id) == 0;
+}
+
 const struct topology_subnet *topology_subnet_of(const struct topology *topology,
                                                  const struct address *address)
 {

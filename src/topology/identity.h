@@ -59,6 +59,10 @@ struct identity_source {
 /* The rule that covers the link, or NULL: then it is not ours to record. */
 const struct topology_rule *topology_rule_for(const struct topology *topology, const struct link *link);
 
+/* Whether both give an interface the same role and ids; addresses may differ, and what devices they are
+ * about. */
+bool topology_rule_equal(const struct topology_rule *a, const struct topology_rule *b);
+
 /* The most specific subnet that holds the address, or NULL. */
 const struct topology_subnet *topology_subnet_of(const struct topology *topology,
                                                  const struct address *address);

@@ -320,7 +320,8 @@ def test_reload_adds_and_removes(host, net, start, sink):
 
     lab.wait_for(joined, what="p1 attached after SIGHUP")
     traffic.udp(host.client, SOURCE, TARGET, 4444, 11, 100)
-    traffic.udp(guest, "10.78.1.2", "10.78.1.1", 4444, 13, 100)
+    with traffic.UdpSink(host.host, "10.78.1.1", 4444):
+        traffic.udp(guest, "10.78.1.2", "10.78.1.1", 4444, 13, 100)
     late = _flow(4444, source="10.78.1.2", target="10.78.1.1")._replace(device="p1")
     check(daemon, {_flow(4444): (18, 18 * 128), late: (13, 13 * 128)})
     assert list((daemon.directory / "second").rglob("*.gz"))
