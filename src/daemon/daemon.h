@@ -79,8 +79,8 @@ void daemon_close_taken(struct daemon *daemon, uint32_t before);
  * epoch). */
 void daemon_close_windows(struct daemon *daemon, uint32_t before);
 
-/* follow.c: interfaces come, change and go. A link_listener. */
-void daemon_follow_link(void *daemon, enum link_event event, const struct link *link);
+/* follow.c: interfaces come, change and go. A link_listener, for the daemon. */
+void daemon_follow_link(void *context, enum link_event event, const struct link *link);
 
 /*
  * After a reload: interfaces that no entry of the configuration covers any more end, new ones begin, and
@@ -91,8 +91,8 @@ void daemon_follow_rules(struct daemon *daemon);
 /* After the links were read: interfaces of the journal that are there no more. */
 void daemon_forget_vanished(struct daemon *daemon);
 
-/* status.c: a control_handler. */
-json_t *daemon_answer(void *daemon, const char *command, const json_t *request, struct fault *fault);
+/* status.c: a control_handler, for the daemon. */
+json_t *daemon_answer(void *context, const char *command, const json_t *request, struct fault *fault);
 void daemon_draw_live_line(struct daemon *daemon);
 
 static inline uint32_t daemon_window_of(uint64_t wall_ns)

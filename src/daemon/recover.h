@@ -28,7 +28,7 @@ void recover_note_account(struct daemon *daemon, const struct account_key *key,
                           const struct account *account);
 void recover_note_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets);
 void recover_note_close(struct daemon *daemon, uint32_t before);
-void recover_note_published(void *daemon, uint64_t sequence);
+void recover_note_published(void *context, uint64_t sequence);
 
 /* When nothing waits for delivery: the journal is written anew with the open windows alone. */
 void recover_compact(struct daemon *daemon);

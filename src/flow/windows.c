@@ -132,8 +132,8 @@ static struct flow *rejected_twin(const struct flow_table *table, const struct f
 {
     struct flow key = *accepted;
     struct flow *best = NULL;
-    for (uint8_t source = REJECT_NONE + 1; source < REJECT_SOURCES; source++) {
-        key.reject = source;
+    for (unsigned source = REJECT_NONE + 1; source < REJECT_SOURCES; source++) {
+        key.reject = (uint8_t)source;
         struct flow *found = flow_table_find(table, &key);
         if (found && (!best || (int64_t)found->packets > (int64_t)best->packets))
             best = found;
