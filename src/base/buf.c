@@ -43,8 +43,10 @@ char *buf_reserve(struct buf *buf, size_t more)
 
 void buf_append(struct buf *buf, const void *data, size_t len)
 {
+    if (len == 0)
+        return;
     char *to = buf_reserve(buf, len);
-    if (!to || !len)
+    if (!to)
         return;
     memcpy(to, data, len);
     buf->len += len;

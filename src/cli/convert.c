@@ -37,7 +37,7 @@ static const struct option options[] = {
      .help = "write to FILE; its name decides the form: .json JSON lines, .csv, .gz compressed, else text; "
              "default: "
              "text on standard output"},
-    {.name = "form",
+    {.name = "as",
      .letter = 'o',
      .metavar = "auto|text|json|csv",
      .kind = OPTION_CHOICE,
@@ -228,9 +228,9 @@ static bool is_same_file(const char *a, const char *b)
 {
     struct stat a_status;
     struct stat b_status;
-    if (stat(a, &a_status) < 0 || stat(b, &b_status) < 0 || !S_ISREG(a_status.st_mode))
+    if (stat(a, &a_status) < 0 || stat(b, &b_status) < 0)
         return strcmp(a, b) == 0;
-    return a_status.st_dev == b_status.st_dev && a_status.st_ino == b_status.st_ino;
+    return S_ISREG(a_status.st_mode) && a_status.st_dev == b_status.st_dev && a_status.st_ino == b_status.st_ino;
 }
 
 /* The rejects are written while the inputs are read, so they must not be one of them. */

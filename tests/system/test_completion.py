@@ -40,7 +40,7 @@ def test_options_of_a_command():
 
 
 def test_choices_of_an_option():
-    assert {"table", "json"} <= complete("flowlog", "fields", "--form", "")
+    assert {"table", "json"} <= complete("flowlog", "fields", "--as", "")
     assert complete("flowlog", "fields", "-o", "js") == {"json"}
 
 
