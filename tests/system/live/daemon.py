@@ -85,7 +85,14 @@ def check(daemon, expected, *namespaces):
     traffic.settle(daemon.namespace, *namespaces)
     if isinstance(daemon, Absent):
         return []
-    assert daemon.finish() == expected
+    seen = daemon.finish()
+    wrong = {
+        flow: f"{seen.get(flow)}, expected {expected.get(flow)}"
+        for flow in {*seen, *expected}
+        if seen.get(flow) != expected.get(flow)
+    }
+    listed = "\n".join(f"{tuple(flow)}: {what}" for flow, what in sorted(wrong.items())[:40])
+    assert not wrong, f"{len(wrong)} flows differ:\n{listed}\n{daemon.log()}"
     return daemon.records()
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Discards that are no security decision: the flow stays ACCEPT with every packet in it, and the ledger has the
-kernel's reason with the number of packets."""
+"""Discards that are no security decision: the flow stays ACCEPT with every packet in it, and says why the kernel
+discarded some, as does the ledger."""
 
 import pytest
 import scapy.all as scapy
@@ -20,6 +20,12 @@ def _check_discards(daemon, discards, reason, packets):
         assert ledger_discards(daemon).get(reason) == packets
 
 
+def _check_reason(records, port, reason):
+    for record in records:
+        assert record["x-reject-source"] == "-"
+        assert record["x-drop-reason"] == (reason if record["dstport"] == str(port) else "-")
+
+
 @pytest.mark.parametrize("version", [4, 6])
 def test_udp_without_listener(host, start, discard_witness, version):
     ends = host.ends(version)
@@ -29,10 +35,11 @@ def test_udp_without_listener(host, start, discard_witness, version):
     _check_discards(daemon, discards, "NO_SOCKET", PACKETS)
     answer = ends.header + 8 + ends.header + 8 + PAYLOAD
     protocol = ICMP if version == 4 else ICMPV6
-    check(daemon, {
+    records = check(daemon, {
         Flow("eth0", INGRESS, ends.a, ends.b, 40000, 4343, UDP, ACCEPT): (PACKETS, ends.udp_bytes(PACKETS, PAYLOAD)),
         Flow("eth0", EGRESS, ends.b, ends.a, 0, 0, protocol, ACCEPT): (PACKETS, PACKETS * answer),
     }, host.client)
+    _check_reason(records, 4343, "NO_SOCKET")
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -54,6 +61,7 @@ def test_tcp_without_listener(host, start, discard_witness, version):
         seen = witness.Tuple(flow.source, flow.destination, flow.source_port, flow.destination_port, TCP)
         assert counts[flow.direction == INGRESS, seen] == size
     records = check(daemon, expected, host.client)
+    _check_reason(records, 3389, "NO_SOCKET")
     assert {(record["flow-direction"], record["tcp-flags"]) for record in records} <= {(INGRESS, "2"), (EGRESS, "4")}
 
 
@@ -69,9 +77,10 @@ def test_full_socket_buffer(host, start, discard_witness, version):
         lost = host.host.snmp("Udp" if version == 4 else "Udp6", "RcvbufErrors")
         assert 0 < lost < packets
         _check_discards(daemon, discards, "SOCKET_RCVBUFF", lost)
-        check(daemon, {
+        records = check(daemon, {
             Flow("eth0", INGRESS, ends.a, ends.b, 40000, 4343, UDP, ACCEPT): (packets, ends.udp_bytes(packets, 1009)),
         }, host.client)
+        _check_reason(records, 4343, "SOCKET_RCVBUFF")
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -84,10 +93,11 @@ def test_socket_filter(host, start, discard_witness, version):
         witness.attach_filter(sink.socket, 0)
         traffic.udp(host.client, ends.a, ends.b, 4343, PACKETS, PAYLOAD)
         _check_discards(daemon, discards, "SOCKET_FILTER", PACKETS)
-        check(daemon, {
+        records = check(daemon, {
             Flow("eth0", INGRESS, ends.a, ends.b, 40000, 4343, UDP, ACCEPT):
                 (PACKETS, ends.udp_bytes(PACKETS, PAYLOAD)),
         }, host.client)
+        _check_reason(records, 4343, "SOCKET_FILTER")
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -106,11 +116,13 @@ def test_no_route(router, start, discard_witness, version):
     error = ends.header + 8 + ends.header + 8 + PAYLOAD
     answers, size = counts[False, witness.Tuple(gateway, ends.a, 0, 0, protocol)]  # fewer: the kernel holds back
     assert size == answers * error
-    _check_discards(daemon, discards, "NOT_SPECIFIED" if version == 4 else "IP_INNOROUTES", PACKETS)
-    check(daemon, {
+    reason = "NOT_SPECIFIED" if version == 4 else "IP_INNOROUTES"
+    _check_discards(daemon, discards, reason, PACKETS)
+    records = check(daemon, {
         Flow("c0", INGRESS, ends.a, target, 40000, 4343, UDP, ACCEPT): (PACKETS, ends.udp_bytes(PACKETS, PAYLOAD)),
         Flow("c0", EGRESS, gateway, ends.a, 0, 0, protocol, ACCEPT): (answers, size),
     }, router.client, router.server)
+    _check_reason(records, 4343, reason)
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -127,9 +139,10 @@ def test_queue_overflow(host, start, discard_witness, version):
         sent = host.host.statistic("eth0", "tx_packets") - before
         assert sent < packets
         _check_discards(daemon, discards, "QDISC_DROP", packets - sent)
-        check(daemon, {
+        records = check(daemon, {
             Flow("eth0", EGRESS, ends.b, ends.a, 40000, 4343, UDP, ACCEPT): (packets, ends.udp_bytes(packets, 1009)),
         }, host.client)
+        _check_reason(records, 4343, "QDISC_DROP")
 
 
 def test_checksum_error(host, start):

@@ -33,43 +33,46 @@ def _check_sources(records, source):
 
 
 class Scene:
-    """Traffic towards the host (ingress) or from it (egress), with a sink for what passes."""
+    """Traffic of both families towards the host (ingress) or from it (egress), with sinks for what passes."""
 
-    def __init__(self, host, version, direction):
-        ends = host.ends(version)
-        self.ends, self.direction = ends, direction
+    DROPPED = 2 * DROPPED_PACKETS
+
+    def __init__(self, host, direction):
+        self.direction = direction
         inward = direction == INGRESS
         self.sender, self.receiver = (host.client, host.host) if inward else (host.host, host.client)
-        self.source, self.destination = (ends.a, ends.b) if inward else (ends.b, ends.a)
+        self.ways = [(ends, *((ends.a, ends.b) if inward else (ends.b, ends.a))) for ends in (host.FOUR, host.SIX)]
 
     def play(self):
-        with traffic.UdpSink(self.receiver, self.destination, PASSED):
-            _send(self.sender, self.source, self.destination)
-            traffic.settle(self.receiver, self.sender)
+        for _, source, destination in self.ways:
+            with traffic.UdpSink(self.receiver, destination, PASSED):
+                _send(self.sender, source, destination)
+                traffic.settle(self.receiver, self.sender)
 
     def expected(self):
-        return _expected("eth0", self.direction, self.ends, self.source, self.destination)
+        flows = {}
+        for ends, source, destination in self.ways:
+            flows |= _expected("eth0", self.direction, ends, source, destination)
+        return flows
 
 
-@pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("direction", [INGRESS, EGRESS])
-def test_tc_classifier(host, start, verdict_object, discard_witness, direction, version):
+def test_tc_classifier(host, start, verdict_object, discard_witness, direction):
     """A classic clsact program behind ours."""
     host.host.tc("qdisc", "add", "dev", "eth0", "clsact")
     host.host.tc("filter", "add", "dev", "eth0", direction, "bpf", "da", "object-file", str(verdict_object), "section", "tc")
     daemon = start(host.host, [interface("eth0")])
     discards = witness.Discards(discard_witness, host.host)
-    scene = Scene(host, version, direction)
+    scene = Scene(host, direction)
     scene.play()
-    assert discards.counts()[f"TC_{direction.upper()}"] == DROPPED_PACKETS
+    assert discards.counts()[f"TC_{direction.upper()}"] == Scene.DROPPED
     _check_sources(check(daemon, scene.expected(), host.client), "tc")
     assert "foreign_tc" in host.host.tc("filter", "show", "dev", "eth0", direction)
 
 
 @pytest.mark.parametrize("order", ["before-us", "after-us"])
-@pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("direction", [INGRESS, EGRESS])
-def test_tcx_program(host, start, foreign, discard_witness, direction, version, order):
+def test_tcx_program(host, start, foreign, discard_witness, direction, order):
     """A foreign tcx program, attached to the chain before the daemon starts or while it runs."""
     if order == "before-us":
         foreign.attach_tcx("foreign_tc", host.host, "eth0", direction)
@@ -77,51 +80,48 @@ def test_tcx_program(host, start, foreign, discard_witness, direction, version, 
     if order == "after-us":
         foreign.attach_tcx("foreign_tc", host.host, "eth0", direction)
     discards = witness.Discards(discard_witness, host.host)
-    scene = Scene(host, version, direction)
+    scene = Scene(host, direction)
     scene.play()
-    assert foreign.array_value("verdicts", "QQ")[1] == DROPPED_PACKETS
-    assert discards.counts()[f"TC_{direction.upper()}"] == DROPPED_PACKETS
+    assert foreign.array_value("verdicts", "QQ")[1] == Scene.DROPPED
+    assert discards.counts()[f"TC_{direction.upper()}"] == Scene.DROPPED
     _check_sources(check(daemon, scene.expected(), host.client), "tc")
 
 
-@pytest.mark.parametrize("version", [4, 6])
-def test_generic_xdp(host, start, foreign, discard_witness, version):
+def test_generic_xdp(host, start, foreign, discard_witness):
     """Before our ingress program: added, not moved. Kernel 6.18 gives these discards no reason of their own."""
     foreign.attach_xdp("foreign_xdp", host.host, "eth0")
     daemon = start(host.host, [interface("eth0")])
     discards = witness.Discards(discard_witness, host.host)
-    scene = Scene(host, version, INGRESS)
+    scene = Scene(host, INGRESS)
     scene.play()
-    assert foreign.array_value("verdicts", "QQ")[1] == DROPPED_PACKETS
+    assert foreign.array_value("verdicts", "QQ")[1] == Scene.DROPPED
     discarded = discards.counts()
-    assert discarded.get("XDP", 0) + discarded.get("NOT_SPECIFIED", 0) == DROPPED_PACKETS
+    assert discarded.get("XDP", 0) + discarded.get("NOT_SPECIFIED", 0) == Scene.DROPPED
     _check_sources(check(daemon, scene.expected(), host.client), "xdp")
 
 
-@pytest.mark.parametrize("version", [4, 6])
-def test_cgroup_egress(host, start, foreign, cgroup, discard_witness, version):
+def test_cgroup_egress(host, start, foreign, cgroup, discard_witness):
     foreign.attach_cgroup("foreign_egress", cgroup.path, bpf.CGROUP_EGRESS)
     daemon = start(host.host, [interface("eth0")])
     discards = witness.Discards(discard_witness, host.host)
-    scene = Scene(host, version, EGRESS)
+    scene = Scene(host, EGRESS)
     with cgroup:
         scene.play()
-    assert foreign.array_value("verdicts", "QQ")[1] == DROPPED_PACKETS
-    assert discards.counts()["BPF_CGROUP_EGRESS"] == DROPPED_PACKETS
+    assert foreign.array_value("verdicts", "QQ")[1] == Scene.DROPPED
+    assert discards.counts()["BPF_CGROUP_EGRESS"] == Scene.DROPPED
     _check_sources(check(daemon, scene.expected(), host.client), "cgroup")
 
 
-@pytest.mark.parametrize("version", [4, 6])
-def test_cgroup_ingress(host, start, foreign, cgroup, discard_witness, version):
+def test_cgroup_ingress(host, start, foreign, cgroup, discard_witness):
     """The kernel's reason is a socket filter's, but no socket here has one: it was the cgroup."""
     foreign.attach_cgroup("foreign_ingress", cgroup.path, bpf.CGROUP_INGRESS)
     daemon = start(host.host, [interface("eth0")])
     discards = witness.Discards(discard_witness, host.host)
-    scene = Scene(host, version, INGRESS)
-    with cgroup, traffic.UdpSink(host.host, scene.destination, DROPPED):
+    scene = Scene(host, INGRESS)
+    with cgroup, traffic.UdpSink(host.host, host.FOUR.b, DROPPED), traffic.UdpSink(host.host, host.SIX.b, DROPPED):
         scene.play()
-    assert foreign.array_value("verdicts", "QQ")[1] == DROPPED_PACKETS
-    assert discards.counts() == {"SOCKET_FILTER": DROPPED_PACKETS}
+    assert foreign.array_value("verdicts", "QQ")[1] == Scene.DROPPED
+    assert discards.counts() == {"SOCKET_FILTER": Scene.DROPPED}
     _check_sources(check(daemon, scene.expected(), host.client), "cgroup")
 
 
@@ -145,17 +145,16 @@ def test_reverse_path_filter(router, start, discard_witness, role):
     _check_sources(records, "rpfilter")
 
 
-@pytest.mark.parametrize("version", [4, 6])
-def test_ipsec_policy_on_input(host, start, discard_witness, version):
-    ends = host.ends(version)
-    host.host.ip("xfrm", "policy", "add", "src", ends.a, "dst", ends.b, "proto", "udp", "dport", str(DROPPED),
-                 "dir", "in", "action", "block")
+def test_ipsec_policy_on_input(host, start, discard_witness):
+    for ends in (host.FOUR, host.SIX):
+        host.host.ip("xfrm", "policy", "add", "src", ends.a, "dst", ends.b, "proto", "udp", "dport", str(DROPPED),
+                     "dir", "in", "action", "block")
     daemon = start(host.host, [interface("eth0")])
     discards = witness.Discards(discard_witness, host.host)
-    scene = Scene(host, version, INGRESS)
-    with traffic.UdpSink(host.host, ends.b, DROPPED):
+    scene = Scene(host, INGRESS)
+    with traffic.UdpSink(host.host, host.FOUR.b, DROPPED), traffic.UdpSink(host.host, host.SIX.b, DROPPED):
         scene.play()
-    assert discards.counts() == {"XFRM_POLICY": DROPPED_PACKETS}
+    assert discards.counts() == {"XFRM_POLICY": Scene.DROPPED}
     _check_sources(check(daemon, scene.expected(), host.client), "xfrm")
 
 
