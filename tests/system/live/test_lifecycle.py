@@ -3,7 +3,6 @@
 is lost or counted twice."""
 
 import os
-import pwd
 import random
 import shutil
 import signal
