@@ -230,7 +230,8 @@ static bool is_same_file(const char *a, const char *b)
     struct stat b_status;
     if (stat(a, &a_status) < 0 || stat(b, &b_status) < 0)
         return strcmp(a, b) == 0;
-    return S_ISREG(a_status.st_mode) && a_status.st_dev == b_status.st_dev && a_status.st_ino == b_status.st_ino;
+    return S_ISREG(a_status.st_mode) && a_status.st_dev == b_status.st_dev &&
+           a_status.st_ino == b_status.st_ino;
 }
 
 /* The rejects are written while the inputs are read, so they must not be one of them. */
