@@ -59,7 +59,7 @@ int gzip_writer_add(struct gzip_writer *writer, const void *data, size_t len, bo
         stream->next_in = (uint8_t *)at; /* read only, whatever ISA-L's type says */
         stream->avail_in = piece;
         len -= piece;
-        at += piece;
+        at = piece ? at + piece : at; /* no data may be a null pointer */
         stream->end_of_stream = last && len == 0;
         r = deflate_piece(stream, to);
     } while (r == 0 && len > 0);
