@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define DEFLATE_ROOM 65536
 #define PIECE_MAX (1U << 30) /* ISA-L counts in 32 bits */
@@ -91,10 +89,10 @@ struct gzip_reader {
 
 int gzip_reader_new(struct gzip_reader **ret)
 {
-    struct gzip_reader *reader = malloc(sizeof *reader);
+    /* All of it cleared: a damaged stream may copy what its window never held. */
+    struct gzip_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return -ENOMEM;
-    memset(reader, 0, offsetof(struct gzip_reader, state));
     isal_inflate_init(&reader->state);
     *ret = reader;
     return 0;

@@ -13,16 +13,17 @@
 #define BUFFER_SIZE ((size_t)256 << 10)
 #define PACKED_SIZE ((size_t)128 << 10)
 
-static int stream_fail(struct stream *stream, int error)
+static void stream_fail(struct stream *stream, int error)
 {
+    uint64_t offset = stream->offset + stream->end;
     stream->error = error;
     stream->ended = true;
     if (error == -EBADMSG)
-        return fault_set(&stream->fault, error,
-                         "%s: offset %" PRIu64 ": the gzip data are damaged or cut off", stream->name,
-                         stream->offset + stream->end);
-    return fault_set(&stream->fault, error, "%s: offset %" PRIu64 ": cannot read: %s", stream->name,
-                     stream->offset + stream->end, strerror(-error));
+        (void)fault_set(&stream->fault, error, "%s: offset %" PRIu64 ": the gzip data are damaged or cut off",
+                        stream->name, offset);
+    else
+        (void)fault_set(&stream->fault, error, "%s: offset %" PRIu64 ": cannot read: %s", stream->name,
+                        offset, strerror(-error));
 }
 
 /* Bytes read, 0 at the end, or a negative errno. */
@@ -38,7 +39,8 @@ static ssize_t fetch(struct stream *stream, void *to, size_t size)
     return got;
 }
 
-static ssize_t fetch_packed(struct stream *stream, void *to, size_t size)
+/* As fetch; *ret_error is set when the bytes returned are the last before damage. */
+static ssize_t fetch_packed(struct stream *stream, void *to, size_t size, int *ret_error)
 {
     for (;;) {
         const uint8_t *in = stream->packed + stream->packed_start;
@@ -46,10 +48,10 @@ static ssize_t fetch_packed(struct stream *stream, void *to, size_t size)
         size_t made = 0;
         int r = gzip_reader_inflate(stream->gzip, &in, &in_len, to, size, &made);
         stream->packed_start = stream->packed_end - in_len;
-        if (r < 0 && made > 0)
-            (void)stream_fail(stream, r); /* what was unpacked before the damage counts */
-        if (made > 0)
+        if (made > 0) {
+            *ret_error = r;
             return (ssize_t)made;
+        }
         if (r < 0)
             return r;
         if (in_len > 0)
@@ -71,15 +73,17 @@ static bool stream_fill(struct stream *stream)
         return false;
     uint8_t *to = stream->buffer + stream->end;
     size_t room = stream->capacity - stream->end;
-    ssize_t got = stream->gzip ? fetch_packed(stream, to, room) : fetch(stream, to, room);
+    int error = 0;
+    ssize_t got = stream->gzip ? fetch_packed(stream, to, room, &error) : fetch(stream, to, room);
     if (got < 0)
-        (void)stream_fail(stream, (int)got);
-    if (got <= 0) {
+        error = (int)got;
+    else
+        stream->end += (size_t)got;
+    if (error < 0)
+        stream_fail(stream, error);
+    if (got == 0)
         stream->ended = true;
-        return false;
-    }
-    stream->end += (size_t)got;
-    return true;
+    return got > 0;
 }
 
 static bool stream_make_room(struct stream *stream, size_t size)
@@ -88,7 +92,7 @@ static bool stream_make_room(struct stream *stream, size_t size)
     if (size > stream->capacity) {
         uint8_t *buffer = malloc(size);
         if (!buffer) {
-            (void)stream_fail(stream, -ENOMEM);
+            stream_fail(stream, -ENOMEM);
             return false;
         }
         memcpy(buffer, stream_at(stream), available);
