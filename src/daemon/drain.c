@@ -267,13 +267,50 @@ static void close_window(struct daemon *daemon, uint32_t window)
     publish(daemon, &flows);
 }
 
+static void add_frames(void *context, const struct account_key *key, const struct account *account)
+{
+    uint16_t index;
+    struct registered *entry = registry_find(context, key->ifindex, &index);
+    for (unsigned i = 0; entry && i < FLOW_DIRECTIONS; i++)
+        entry->frames_before[i] += account->side[i].frames;
+}
+
+static void add_packets(void *context, const struct account_key *key, const struct account *account)
+{
+    uint16_t index;
+    struct registered *entry = registry_find(context, key->ifindex, &index);
+    for (unsigned i = 0; entry && i < FLOW_DIRECTIONS; i++)
+        entry->packets_after[i] += account->side[i].packets - account->side[i].added;
+}
+
+static void ignore_discard(void *context, const struct discard_key *key, uint64_t packets)
+{
+}
+
+static void look_at_accounts(struct daemon *daemon, live_account_visitor *account)
+{
+    struct fault fault = {0};
+    const struct live_accounts visit = {
+        .before = UINT32_MAX, .account = account, .discard = ignore_discard, .context = &daemon->registry};
+    if (live_visit_accounts(daemon->live, &visit, &fault) < 0)
+        log_error("ledger", "%s", fault.text);
+}
+
+/* Traffic goes on meanwhile: the interface's counters lie between what our hooks had before and after. */
 static void read_interface_counters(struct daemon *daemon)
 {
+    for (uint32_t i = 0; i < daemon->registry.count; i++) {
+        struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        memcpy(entry->frames_before, entry->frames, sizeof entry->frames_before);
+        memcpy(entry->packets_after, entry->packets, sizeof entry->packets_after);
+    }
+    look_at_accounts(daemon, add_frames);
     for (uint32_t i = 0; i < daemon->registry.count; i++) {
         struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
         if (entry->used && !entry->gone)
             (void)!links_counters(entry->ifindex, &entry->latest);
     }
+    look_at_accounts(daemon, add_packets);
 }
 
 void daemon_close_taken(struct daemon *daemon, uint32_t before)

@@ -28,10 +28,12 @@ struct registered {
     char error[256]; /* why it is not attached; "" when it is */
     const struct topology_rule *rule;
     struct interface interface;
-    struct link_counters baseline;     /* the kernel's own counters when capture began */
-    struct link_counters latest;       /* and when a window was last closed */
-    uint64_t frames[FLOW_DIRECTIONS];  /* frames at the hooks since capture began */
-    uint64_t packets[FLOW_DIRECTIONS]; /* and wire packets */
+    struct link_counters baseline;           /* the kernel's own counters when capture began */
+    struct link_counters latest;             /* and when a window was last closed */
+    uint64_t frames[FLOW_DIRECTIONS];        /* frames at the hooks since capture began */
+    uint64_t packets[FLOW_DIRECTIONS];       /* and wire packets */
+    uint64_t frames_before[FLOW_DIRECTIONS]; /* frames just before `latest` was read, open windows included */
+    uint64_t packets_after[FLOW_DIRECTIONS]; /* wire packets just after */
 };
 
 struct registry {

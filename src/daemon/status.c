@@ -139,10 +139,10 @@ static int64_t counter_difference(const struct registered *entry)
                                                entry->latest.tx_packets - entry->baseline.tx_packets};
     int64_t difference = 0;
     for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
-        if (counted[i] > entry->packets[i])
-            difference -= (int64_t)(counted[i] - entry->packets[i]);
-        else if (counted[i] < entry->frames[i])
-            difference += (int64_t)(entry->frames[i] - counted[i]);
+        if (counted[i] > entry->packets_after[i])
+            difference -= (int64_t)(counted[i] - entry->packets_after[i]);
+        else if (counted[i] < entry->frames_before[i])
+            difference += (int64_t)(entry->frames_before[i] - counted[i]);
     }
     return difference;
 }
