@@ -3,6 +3,7 @@
 is lost or counted twice."""
 
 import os
+import pwd
 import random
 import shutil
 import signal
@@ -269,6 +270,41 @@ def test_no_bpf_file_system(host, start, sink):
         assert "/sys/fs/bpf" not in file.read()
     traffic.udp(host.client, SOURCE, TARGET, 4444, 7, 100)
     check(daemon, {_flow(4444): (7, 7 * 128)})
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_unprivileged_user(host, start, sink, pin_path):
+    """Its own user and three capabilities are enough; what only root owns stays out of reach."""
+    user = pwd.getpwnam("nobody")
+    os.mkdir(pin_path)
+    os.chown(pin_path, user.pw_uid, user.pw_gid)
+    daemon = start(host.host, [interface("eth0")])
+    daemon.stop()  # made the folders
+    daemon.configure([interface("eth0")], capture={"pin-path": pin_path})
+    shutil.rmtree(daemon.state)
+    shutil.rmtree(daemon.destination, ignore_errors=True)
+    for folder in (daemon.directory, daemon.directory / "state", daemon.directory / "out"):
+        folder.mkdir(exist_ok=True)
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    for folder in daemon.directory.parents:
+        if folder.stat().st_uid == 0 and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    capabilities = "+bpf,+net_admin,+perfmon"
+    daemon.wrapper = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
+                      "--bounding-set=-all," + capabilities, "--inh-caps=-all," + capabilities,
+                      "--ambient-caps=-all," + capabilities, "--no-new-privs"]
+    daemon.start()
+    with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+    assert int(status["CapEff"], 16) == 1 << 12 | 1 << 38 | 1 << 39
+    assert status["Uid"].split()[0] == str(user.pw_uid)
+    traffic.udp(host.client, SOURCE, TARGET, 4444, 7, 100)
+    traffic.settle(host.host)
+    daemon.kill()
+    traffic.udp(host.client, SOURCE, TARGET, 4444, 11, 100)
+    daemon.start()
+    check(daemon, {_flow(4444): (18, 18 * 128)})
+    assert not os.path.exists(pin_path) or not os.listdir(pin_path)
 
 
 def test_reload_adds_and_removes(host, net, start, sink):
