@@ -34,8 +34,8 @@ FLOWS = (1_000, 100_000)
 FLOOD_SECONDS, IPERF_SECONDS = 1, 1
 LOAD_SECONDS, LOAD_RATE, LOAD_FLOWS = 62, 400_000, 100_000  # a window's end is in it
 
-# The flood is discarded as early as can be, so that the receiver's cost is the hook's and not the socket's.
-DISCARD = """table inet bench {
+# A firewall's work: every packet of the flood becomes a REJECT.
+REFUSE = """table inet bench {
 chain c { type filter hook prerouting priority -300; udp dport 20000-20999 drop
 }
 }"""
@@ -51,9 +51,32 @@ class Scene:
         self.client, self.host = pair.client, pair.host
         self.flood_binary = self.directory / "flood"
         lab.run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-o", str(self.flood_binary), str(HERE / "flood.c"), timeout=60)
-        self.empty = self.directory / "empty.o"
+        self.empty, self.take = (self._compile(name) for name in ("empty", "take"))
+
+    def _compile(self, name):
+        target = self.directory / f"{name}.o"
         lab.run("clang", "-O2", "-g", "-target", "bpf", f"-I/usr/include/{os.uname().machine}-linux-gnu", "-c",
-                str(HERE / "empty.bpf.c"), "-o", str(self.empty), timeout=60)
+                str(HERE / f"{name}.bpf.c"), "-o", str(target), timeout=60)
+        return target
+
+    @contextlib.contextmanager
+    def accepting(self):
+        """The flood is let in and taken away behind every hook and packet socket, so that nothing else costs."""
+        self.host.tc("qdisc", "add", "dev", "eth0", "clsact")
+        self.host.tc("filter", "add", "dev", "eth0", "ingress", "bpf", "da", "object-file", str(self.take), "section", "tc")
+        try:
+            yield
+        finally:
+            self.host.tc("qdisc", "del", "dev", "eth0", "clsact")
+
+    @contextlib.contextmanager
+    def refusing(self):
+        """The flood is dropped by a firewall in front of everything else."""
+        self.host.nft(REFUSE)
+        try:
+            yield
+        finally:
+            self.host.nft("delete table inet bench")
 
     def flood(self, flows, **options):
         """Packets per second that arrived."""
@@ -158,14 +181,17 @@ def throughput(scene, rounds):
         for name, tool in tools[number % len(tools) :] + tools[: number % len(tools)]:
             with tool(scene):
                 for flows in FLOWS:
-                    scene.flood(flows, count=flows)  # every flow is known before the clock runs
-                    measured[name].setdefault(flows, []).append(scene.flood(flows, seconds=FLOOD_SECONDS))
+                    with scene.accepting():
+                        scene.flood(flows, count=flows)  # every flow is known before the clock runs
+                        measured[name].setdefault(flows, []).append(scene.flood(flows, seconds=FLOOD_SECONDS))
+                with scene.refusing():
+                    measured[name].setdefault("refused", []).append(scene.flood(FLOWS[0], seconds=FLOOD_SECONDS))
                 measured[name].setdefault("iperf3", []).append(scene.iperf())
     print(f"\nThroughput with each attached, against nothing attached (median of {rounds} rounds)")
-    print(f"{'':20}{'flood, 1 k flows':>20}{'flood, 100 k flows':>20}{'iperf3 TCP':>14}")
+    print(f"{'':20}{'flood, 1 k flows':>20}{'flood, 100 k flows':>20}{'1 k flows refused':>20}{'iperf3 TCP':>14}")
     for name, kinds in measured.items():
         ratios = [statistics.median(kinds[kind]) / statistics.median(measured["nothing"][kind]) for kind in kinds]
-        print(f"{name:20}{ratios[0]:20.3f}{ratios[1]:20.3f}{ratios[2]:14.3f}")
+        print(f"{name:20}{ratios[0]:20.3f}{ratios[1]:20.3f}{ratios[2]:20.3f}{ratios[3]:14.3f}")
     floor = {kind: statistics.median(values) for kind, values in measured["nothing"].items()}
     print(f"(nothing attached: {floor[FLOWS[0]] / 1e6:.2f} and {floor[FLOWS[1]] / 1e6:.2f} Mpps, {floor['iperf3'] / 1e9:.1f} Gbit/s)")
 
@@ -259,13 +285,14 @@ def main():
     with tempfile.TemporaryDirectory(prefix="flowlog-bench-") as directory:
         scene = Scene(directory)
         try:
-            scene.host.nft(DISCARD)
             if options.only in (None, "hook"):
-                hook_cost(scene)
+                with scene.accepting():
+                    hook_cost(scene)
             if options.only in (None, "throughput"):
                 throughput(scene, options.rounds)
             if options.only in (None, "daemon"):
-                daemon_cost(scene)
+                with scene.accepting():
+                    daemon_cost(scene)
         finally:
             scene.net.close()
 
