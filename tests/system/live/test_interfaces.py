@@ -211,33 +211,32 @@ def test_own_addresses(host, start):
     }
 
 
-def test_middlebox_addresses(router, start):
-    """On a router's own interfaces foreign addresses give way to the interface's primary one."""
-    daemon = start(router.router, [interface("c0"), interface("s0")])
+def _check_routed_addresses(daemon, router, expected):
     with traffic.UdpSink(router.server, "10.77.2.2", 4444):
         traffic.udp(router.client, "10.77.1.2", "10.77.2.2", 4444, 7, PAYLOAD)
         records = _finish(daemon, router.client, router.server)
     if records is None:
         return
-    assert _fields(records, "flow-direction", "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr") == {
+    assert _fields(records, "flow-direction", "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr") == expected
+
+
+def test_middlebox_addresses(router, start):
+    """On a router's own interfaces foreign addresses give way to the interface's primary one."""
+    daemon = start(router.router, [interface("c0"), interface("s0")])
+    _check_routed_addresses(daemon, router, {
         (INGRESS, "10.77.1.2", "10.77.1.1", "10.77.1.2", "10.77.2.2"),
         (EGRESS, "10.77.2.1", "10.77.2.2", "10.77.1.2", "10.77.2.2"),
-    }
+    })
 
 
 def test_guest_addresses(router, start):
     """A port's own addresses are its guest's, from the configuration."""
     rules = [interface("c0", "port", addresses=["10.77.1.2"]), interface("s0", "port", addresses=["10.77.2.99", "10.77.2.2"])]
     daemon = start(router.router, rules)
-    with traffic.UdpSink(router.server, "10.77.2.2", 4444):
-        traffic.udp(router.client, "10.77.1.2", "10.77.2.2", 4444, 7, PAYLOAD)
-        records = _finish(daemon, router.client, router.server)
-    if records is None:
-        return
-    assert _fields(records, "flow-direction", "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr") == {
+    _check_routed_addresses(daemon, router, {
         (EGRESS, "10.77.1.2", "10.77.2.2", "10.77.1.2", "10.77.2.2"),
         (INGRESS, "10.77.1.2", "10.77.2.99", "10.77.1.2", "10.77.2.2"),
-    }
+    })
 
 
 def test_address_changes_while_running(host, start):

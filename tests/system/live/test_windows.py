@@ -213,3 +213,15 @@ def _check_ledger(ledger, times, boundary):
     accounted = sum(inward[name] for name in ("recorded", "excluded", "not-ip", "malformed"))
     assert inward["seen"] == accounted
     assert ledger["difference"] == 0
+
+
+def test_excluded_traffic(host, start, sink):
+    """What AWS does not record is left out where the configuration says so, and the ledger has its count."""
+    lab.add_address(host.host, "eth0", "169.254.169.123/32")
+    host.client.ip("route", "add", "169.254.169.123", "dev", "eth0")
+    daemon = start(host.host, [interface("eth0")], capture={"exclude": ["dhcp", "time-sync"]})
+    with traffic.UdpSink(host.host, TARGET, 67):
+        traffic.udp(host.client, SOURCE, TARGET, 67, 5, 10)
+    traffic.udp(host.client, SOURCE, "169.254.169.123", 4444, 7, 10)
+    traffic.udp(host.client, SOURCE, TARGET, 4444, 11, 10)
+    check(daemon, {Flow("eth0", INGRESS, SOURCE, TARGET, 40000, 4444, UDP, ACCEPT): (11, 11 * 38)}, host.client)
