@@ -19,7 +19,6 @@ enum {
     DST_FAKE = 0x0010, /* br_netfilter's stand-in: leads to the bridge, not to the port */
     DST_METADATA = 0x0080,
     NFCT_INFO_MASK = 7,
-    CT_RELATED = 1,
     CT_REPLY_FIRST = 3,   /* IP_CT_IS_REPLY: this and higher are the reply direction */
     CT_STATUS_NAT = 0x30, /* IPS_SRC_NAT | IPS_DST_NAT */
     KERNEL_AF_INET = 2,
@@ -83,8 +82,8 @@ static __always_inline __u32 reject_source_of(__u32 reason, struct sock *receive
 
 /*
  * Kernels up to 6.18 give the drops of generic XDP no reason of their own. They are known by where the packet
- * is: it has just arrived at a device with such a program, unrouted, and its data begin with the link header,
- * as XDP sees it.
+ * is: it has just arrived at a device with such a program, unrouted, and nothing has gone beyond its IP
+ * header.
  */
 static __always_inline int is_generic_xdp(struct sk_buff *skb, __u32 reason, struct dst_entry *route)
 {

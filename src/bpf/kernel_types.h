@@ -65,11 +65,9 @@ struct sock {
 struct sk_buff {
     struct sk_buff *next;
     struct net_device *dev;
-    struct sock *sk;
     unsigned long _skb_refdst;
     unsigned long _nfct;
     unsigned int len;
-    unsigned int data_len;
     int skb_iif;
     __be16 protocol;
     __u16 network_header;
@@ -96,7 +94,6 @@ union nf_conntrack_man_proto {
 struct nf_conntrack_man {
     union nf_inet_addr u3;
     union nf_conntrack_man_proto u;
-    __u16 l3num;
 };
 
 struct nf_conntrack_tuple {

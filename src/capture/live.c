@@ -509,7 +509,8 @@ static void visit_discards(int fd, const struct live_accounts *visit)
 
 int live_visit_accounts(struct live *live, const struct live_accounts *visit, struct fault *fault)
 {
-    visit_discards(bpf_map__fd(live->bpf->maps.discards), visit);
+    if (visit->discard)
+        visit_discards(bpf_map__fd(live->bpf->maps.discards), visit);
     int r = visit_accounts(bpf_map__fd(live->bpf->maps.accounts), visit);
     return r < 0 ? fault_set(fault, r, "cannot read the accounts: %s", strerror(-r)) : 0;
 }

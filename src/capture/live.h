@@ -73,7 +73,7 @@ struct live_accounts {
     uint32_t before;
     bool take;
     live_account_visitor *account;
-    live_discard_visitor *discard;
+    live_discard_visitor *discard; /* NULL: accounts alone */
     void *context;
 };
 int live_visit_accounts(struct live *live, const struct live_accounts *visit, struct fault *fault) MUST_USE;

@@ -4,25 +4,25 @@
 /*
  * The daemon's control socket, STATE/control.sock: a client sends one line of JSON, {"command":"status"}, and
  * gets one line of JSON back. It never blocks: clients that are slow, silent or send rubbish are answered
- * with
- * {"error":"…"} or dropped after CONTROL_PATIENCE_S, and at most CONTROL_CLIENTS_MAX are served at a time.
+ * with an error member or dropped after CONTROL_PATIENCE_S, and at most CONTROL_CLIENTS_MAX are served at a
+ * time.
  *
- * The status document, made by the callback (names with hyphens; numbers are numbers; unknown is null or
+ * Members of the status document (numbers are numbers, times are seconds since the epoch, unknown is null or
  * absent):
  *
- *   version, pid, started (epoch s), now (epoch s), state-folder
- *   capturing        true once every interface known at the start is attached; `flowlog status` exits 3
- * before capture {        attach "tcx"|"clsact", netns (inode), map-entries, flows (in the kernel now),
- * drains, unaccounted, moves-lost, pin-path, netlink-overflows } interfaces [ {   ifindex, device,
- * interface-id, role "nic"|"port", subnet-id, vpc-id, addresses ["…"], attached (bool), error ("" or why not
- * attached), last-packet (epoch s) } ] windows [ {      start (epoch s), interval (s), closes-in (s), flows,
- * packets, bytes } ]      open ones ledger [ {       window (epoch s), interval (s), device, interface-id,
- *                    ingress { seen, recorded, excluded, not-ip, malformed, added, lost-full, lost-busy,
- * discarded }, egress { the same }, closes (bool: seen + added = recorded + excluded + not-ip + malformed +
- * lost…), difference (seen less the kernel's interface counters; null when not comparable), log-status
- * "OK"|"NODATA"|"SKIPDATA" } ]                                       newest last flow-logs [ {    id, name,
- * resource, traffic-type, interval, destination, file-format, records, objects, waiting (batches not
- * delivered yet), last-object, last-delivery (epoch s), deliver-logs-status "SUCCESS"|"FAILED", error } ]
+ * - version, pid, started, now, state-folder
+ * - capturing: true once every interface known at the start is attached; `flowlog status` exits 3 before
+ * - capture: attach, netns (inode), map-entries, flows (in the kernel now), drains, unaccounted, moves-lost,
+ *   pin-path, netlink-overflows
+ * - interfaces[]: ifindex, device, interface-id, role, subnet-id, vpc-id, addresses[], attached, error
+ * - windows[], open ones: start, interval (s), closes-in (s), flows, packets, bytes
+ * - ledger[], newest last: window, interval, device, interface-id, ingress and egress (the members of struct
+ *   ledger_side in flow/ledger.h, with hyphens), closes (seen is all accounted for; null while the window is
+ *   open), reasons[] (reason, direction, packets), difference (hooks less the interface's own counters),
+ *   log-status
+ * - flow-logs[]: id, name, resource, traffic-type, interval, destination, file-format, records, objects,
+ *   waiting (windows not delivered yet), windows-given-up, last-object, last-delivery, deliver-logs-status,
+ *   error
  */
 
 #include <jansson.h>

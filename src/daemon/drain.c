@@ -6,38 +6,48 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 
+#define LINK_LOCAL(last)                                                                                     \
+    {                                                                                                        \
+        .bytes = {[10] = 0xff, 0xff, 169, 254, 169, (last)}, .family = 4                                     \
+    }
+#define EC2_IPV6(high, low)                                                                                  \
+    {                                                                                                        \
+        .bytes = {0xfd, 0x00, 0x0e, 0xc2, [14] = (high), (low)}, .family = 6                                 \
+    }
+
 /* Traffic that AWS does not record (record.md 8), told by the flow key alone. One row per rule. */
 struct exclusion {
-    uint64_t kind;       /* enum capture_exclude */
-    const char *address; /* of either end; NULL: any */
-    uint16_t port;       /* of either end; 0: any */
-    uint8_t protocol;    /* 0: any */
+    uint64_t kind;          /* enum capture_exclude */
+    struct address address; /* of either end; without a family: any */
+    uint16_t port;          /* of either end; 0: any */
+    uint8_t protocol;       /* 0: any */
 };
 
 static const struct exclusion exclusions[] = {
-    {EXCLUDE_DHCP, NULL, 67, 17},
-    {EXCLUDE_DHCP, NULL, 68, 17},
-    {EXCLUDE_DHCP, NULL, 546, 17},
-    {EXCLUDE_DHCP, NULL, 547, 17},
-    {EXCLUDE_INSTANCE_METADATA, "169.254.169.254", 0, 0},
-    {EXCLUDE_INSTANCE_METADATA, "fd00:ec2::254", 0, 0},
-    {EXCLUDE_TIME_SYNC, "169.254.169.123", 0, 0},
-    {EXCLUDE_TIME_SYNC, "fd00:ec2::123", 0, 0},
-    {EXCLUDE_AMAZON_DNS, "169.254.169.253", 53, 0},
-    {EXCLUDE_AMAZON_DNS, "fd00:ec2::253", 53, 0},
+    {EXCLUDE_DHCP, {.family = 0}, 67, 17},
+    {EXCLUDE_DHCP, {.family = 0}, 68, 17},
+    {EXCLUDE_DHCP, {.family = 0}, 546, 17},
+    {EXCLUDE_DHCP, {.family = 0}, 547, 17},
+    {EXCLUDE_INSTANCE_METADATA, LINK_LOCAL(254), 0, 0},
+    {EXCLUDE_INSTANCE_METADATA, EC2_IPV6(0x02, 0x54), 0, 0},
+    {EXCLUDE_TIME_SYNC, LINK_LOCAL(123), 0, 0},
+    {EXCLUDE_TIME_SYNC, EC2_IPV6(0x01, 0x23), 0, 0},
+    {EXCLUDE_AMAZON_DNS, LINK_LOCAL(253), 53, 0},
+    {EXCLUDE_AMAZON_DNS, EC2_IPV6(0x02, 0x53), 53, 0},
 };
 
 static bool is_excluded_by(const struct exclusion *rule, const struct flow_key *key)
 {
+    const struct address *address = &rule->address;
     if (rule->protocol && key->protocol != rule->protocol)
         return false;
     if (rule->port && key->source_port != rule->port && key->destination_port != rule->port)
         return false;
-    struct address address;
-    if (!rule->address)
+    if (!address->family)
         return true;
-    return address_parse(rule->address, strlen(rule->address), &address) && address.family == key->family &&
-           (memcmp(address.bytes, key->source, 16) == 0 || memcmp(address.bytes, key->destination, 16) == 0);
+    return address->family == key->family &&
+           (memcmp(address->bytes, key->source, sizeof key->source) == 0 ||
+            memcmp(address->bytes, key->destination, sizeof key->destination) == 0);
 }
 
 static bool is_excluded(uint64_t kinds, const struct flow_key *key)
@@ -283,15 +293,11 @@ static void add_packets(void *context, const struct account_key *key, const stru
         entry->packets_after[i] += account->side[i].packets - account->side[i].added;
 }
 
-static void ignore_discard(void *context, const struct discard_key *key, uint64_t packets)
-{
-}
-
 static void look_at_accounts(struct daemon *daemon, live_account_visitor *account)
 {
     struct fault fault = {0};
     const struct live_accounts visit = {
-        .before = UINT32_MAX, .account = account, .discard = ignore_discard, .context = &daemon->registry};
+        .before = UINT32_MAX, .account = account, .context = &daemon->registry};
     if (live_visit_accounts(daemon->live, &visit, &fault) < 0)
         log_error("ledger", "%s", fault.text);
 }

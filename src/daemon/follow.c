@@ -30,6 +30,21 @@ static void attach(struct daemon *daemon, struct registered *entry, const struct
                  entry->interface.identity.interface_id);
 }
 
+static void update_identity(struct daemon *daemon, struct registered *entry, const struct link *link)
+{
+    struct identity_source source = identity_source(daemon);
+    if (identity_update(&entry->interface, &source, entry->rule, link) < 0)
+        log_error("topology", "%s: no memory for its addresses", link->name);
+}
+
+/* From here on the interface's own counters are held against our hooks'. */
+static void begin_capture(struct daemon *daemon, struct registered *entry, const struct link *link)
+{
+    (void)!links_counters(link->ifindex, &entry->baseline);
+    entry->latest = entry->baseline;
+    attach(daemon, entry, link);
+}
+
 static void add_link(struct daemon *daemon, const struct link *link)
 {
     const struct topology_rule *rule = topology_rule_for(&daemon->config.topology, link);
@@ -52,9 +67,7 @@ static void add_link(struct daemon *daemon, const struct link *link)
     entry->rule = rule;
     entry->since_window = daemon_window_of(clock_wall_ns());
     recover_note_interface(daemon, entry);
-    (void)!links_counters(link->ifindex, &entry->baseline);
-    entry->latest = entry->baseline;
-    attach(daemon, entry, link);
+    begin_capture(daemon, entry, link);
 }
 
 /*
@@ -77,11 +90,8 @@ static bool resume_link(struct daemon *daemon, struct registered *entry, const s
     }
     entry->gone = false;
     entry->rule = rule;
-    if (identity_update(&entry->interface, &source, rule, link) < 0)
-        log_error("topology", "%s: no memory for its addresses", link->name);
-    (void)!links_counters(link->ifindex, &entry->baseline);
-    entry->latest = entry->baseline;
-    attach(daemon, entry, link);
+    update_identity(daemon, entry, link);
+    begin_capture(daemon, entry, link);
     return true;
 }
 
@@ -122,14 +132,12 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
             add_link(daemon, link);
         return;
     }
-    struct identity_source source = identity_source(daemon);
     switch (event) {
     case LINK_REMOVED:
         remove_link(daemon, entry, "is gone");
         break;
     case LINK_ADDRESSES_CHANGED:
-        if (identity_update(&entry->interface, &source, entry->rule, link) < 0)
-            log_error("topology", "%s: no memory for its addresses", link->name);
+        update_identity(daemon, entry, link);
         break;
     case LINK_ADDED:
     case LINK_CHANGED:
@@ -141,7 +149,6 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
 static void apply_rule(struct daemon *daemon, struct registered *entry, const struct link *link)
 {
     const struct topology_rule *rule = topology_rule_for(&daemon->config.topology, link);
-    struct identity_source source = identity_source(daemon);
     if (!rule || !topology_rule_equal(rule, entry->rule)) {
         remove_link(daemon, entry, rule ? "is another interface now" : "is no longer recorded");
         entry->rule = NULL;
@@ -150,8 +157,7 @@ static void apply_rule(struct daemon *daemon, struct registered *entry, const st
         return;
     }
     entry->rule = rule;
-    if (identity_update(&entry->interface, &source, rule, link) < 0)
-        log_error("topology", "%s: no memory for its addresses", link->name);
+    update_identity(daemon, entry, link);
 }
 
 void daemon_follow_rules(struct daemon *daemon)

@@ -227,9 +227,10 @@ static struct window_sum sum_ledger(const struct ledger *ledger, const struct fl
     uint32_t first = (uint32_t)(flows->window / WINDOW_SECONDS);
     for (uint32_t window = first; window < first + flows->interval / WINDOW_SECONDS; window++) {
         const struct ledger_row *row = ledger_find(ledger, window, index);
-        for (unsigned i = 0; row && i < FLOW_DIRECTIONS; i++)
-            sum.ip_packets += row->side[i].seen - row->side[i].not_ip - row->side[i].malformed;
-        sum.lost += row ? ledger_lost(row) : 0;
+        if (!row)
+            continue;
+        sum.ip_packets += ledger_ip_packets(row);
+        sum.lost += ledger_lost(row);
     }
     return sum;
 }

@@ -149,12 +149,9 @@ static int64_t counter_difference(const struct registered *entry)
 
 static const char *log_status(const struct ledger_row *row)
 {
-    uint64_t ip_packets = 0;
-    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++)
-        ip_packets += row->side[i].seen - row->side[i].not_ip - row->side[i].malformed;
     if (ledger_lost(row))
         return "SKIPDATA";
-    return ip_packets ? "OK" : "NODATA";
+    return ledger_ip_packets(row) ? "OK" : "NODATA";
 }
 
 /* Of a window that is still open nobody can say yet whether it closes: its flows are in the kernel. */

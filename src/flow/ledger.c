@@ -87,3 +87,11 @@ uint64_t ledger_lost(const struct ledger_row *row)
         lost += row->side[i].lost_full + row->side[i].lost_busy;
     return lost;
 }
+
+uint64_t ledger_ip_packets(const struct ledger_row *row)
+{
+    uint64_t packets = 0;
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++)
+        packets += row->side[i].seen - row->side[i].not_ip - row->side[i].malformed;
+    return packets;
+}

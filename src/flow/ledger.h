@@ -65,5 +65,8 @@ void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, 
 /* seen less everything accounted for; 0 when the side closes. */
 int64_t ledger_difference(const struct ledger_side *side);
 
+/* IP packets seen, whatever became of them. */
+uint64_t ledger_ip_packets(const struct ledger_row *row);
+
 /* Packets of the row that no record holds. */
 uint64_t ledger_lost(const struct ledger_row *row);
