@@ -302,32 +302,40 @@ static __u32 captured_flags(const struct live *live, uint32_t ifindex)
     return flags;
 }
 
-static struct bpf_tc_hook clsact_hook(uint32_t ifindex, enum bpf_tc_attach_point point)
+/* Filled in place over zeroes: libbpf refuses what it takes for members it does not know, padding included.
+ */
+static void clsact_hook(struct bpf_tc_hook *ret, uint32_t ifindex, enum bpf_tc_attach_point point)
 {
-    return (struct bpf_tc_hook){
-        .sz = sizeof(struct bpf_tc_hook), .ifindex = (int)ifindex, .attach_point = point};
+    memset(ret, 0, sizeof *ret);
+    ret->sz = sizeof *ret;
+    ret->ifindex = (int)ifindex;
+    ret->attach_point = point;
 }
 
-static struct bpf_tc_opts clsact_filter(enum flow_direction direction)
+static void clsact_filter(struct bpf_tc_hook *ret_hook, struct bpf_tc_opts *ret_filter, uint32_t ifindex,
+                          enum flow_direction direction)
 {
-    return (struct bpf_tc_opts){.sz = sizeof(struct bpf_tc_opts),
-                                .handle = CLSACT_HANDLE,
-                                .priority = direction == FLOW_INGRESS ? CLSACT_FIRST : CLSACT_LAST};
+    bool ingress = direction == FLOW_INGRESS;
+    clsact_hook(ret_hook, ifindex, ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+    memset(ret_filter, 0, sizeof *ret_filter);
+    ret_filter->sz = sizeof *ret_filter;
+    ret_filter->handle = CLSACT_HANDLE;
+    ret_filter->priority = ingress ? CLSACT_FIRST : CLSACT_LAST;
 }
 
 static int attach_clsact(struct live *live, uint32_t ifindex, bool ethernet, __u32 *flags)
 {
-    struct bpf_tc_hook both = clsact_hook(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
-    int r = bpf_tc_hook_create(&both);
+    struct bpf_tc_hook hook;
+    struct bpf_tc_opts filter;
+    clsact_hook(&hook, ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+    int r = bpf_tc_hook_create(&hook);
     if (r == 0)
         *flags |= CAPTURED_CLSACT_MADE;
     else if (r != -EEXIST)
         return r;
     *flags |= CAPTURED_CLSACT;
     for (unsigned direction = 0; direction < FLOW_DIRECTIONS; direction++) {
-        struct bpf_tc_hook hook =
-            clsact_hook(ifindex, direction == FLOW_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
-        struct bpf_tc_opts filter = clsact_filter(direction);
+        clsact_filter(&hook, &filter, ifindex, direction);
         filter.prog_fd = program_fd(live, ethernet, direction);
         filter.flags = BPF_TC_F_REPLACE;
         r = bpf_tc_attach(&hook, &filter);
@@ -339,15 +347,15 @@ static int attach_clsact(struct live *live, uint32_t ifindex, bool ethernet, __u
 
 static void detach_clsact(uint32_t ifindex, __u32 flags)
 {
+    struct bpf_tc_hook hook;
+    struct bpf_tc_opts filter;
     for (unsigned direction = 0; direction < FLOW_DIRECTIONS; direction++) {
-        struct bpf_tc_hook hook =
-            clsact_hook(ifindex, direction == FLOW_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
-        struct bpf_tc_opts filter = clsact_filter(direction);
+        clsact_filter(&hook, &filter, ifindex, direction);
         (void)bpf_tc_detach(&hook, &filter);
     }
-    struct bpf_tc_hook both = clsact_hook(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+    clsact_hook(&hook, ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
     if (flags & CAPTURED_CLSACT_MADE)
-        (void)bpf_tc_hook_destroy(&both);
+        (void)bpf_tc_hook_destroy(&hook);
 }
 
 int live_attach(struct live *live, uint32_t ifindex, bool ethernet, bool bridge, struct fault *fault)
