@@ -34,6 +34,13 @@ static bool parse_ipv4(const char *text, size_t len, uint8_t ret[static 4])
     return at == len;
 }
 
+bool address_is_loopback(const struct address *address)
+{
+    static const uint8_t one[16] = {[15] = 1};
+    return address->family == 4 ? address->bytes[12] == 127
+                                : address->family == 6 && memcmp(address->bytes, one, sizeof one) == 0;
+}
+
 bool address_parse(const char *text, size_t len, struct address *ret)
 {
     uint8_t ipv4[4];

@@ -32,6 +32,9 @@ bool address_block_contains(const struct address_block *block, const struct addr
  * ADDRESS_TEXT_MAX bytes. */
 size_t address_format(char *to, const uint8_t bytes[static 16], uint8_t family);
 
+/* Of this host alone: 127.0.0.0/8 or ::1. */
+bool address_is_loopback(const struct address *address);
+
 static inline bool address_equal(const struct address *a, const struct address *b)
 {
     return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

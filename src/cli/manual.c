@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "api/metrics.h"
 #include "base/macro.h"
 #include "base/troff.h"
 #include "cli/command.h"
@@ -11,7 +12,6 @@
 
 #define PAGE_MAX (256 * 1024)
 #define PREFIX "flowlog-"
-#define CONFIGURATION "flowlog.yaml"
 
 static const struct option options[] = {{.name = NULL}};
 
@@ -108,7 +108,7 @@ static void write_overview_page(struct buf *page)
 
 static void write_configuration_page(struct buf *page)
 {
-    write_head(page, CONFIGURATION, 5, "Configuration of flowlogd");
+    write_head(page, "flowlog.yaml", 5, "Configuration of flowlogd");
     buf_text(page,
              ".SH DESCRIPTION\nA YAML document. Every key may be left out; without any, every interface but\n"
              "loopback is recorded, with all fields and 60 seconds, to files below the state folder.\n"
@@ -117,6 +117,45 @@ static void write_configuration_page(struct buf *page)
              ".B flowlogd \\-\\-show\\-config\nprints what is in effect.\n"
              "A name with [] is a list of such entries.\n.SH KEYS\n");
     config_manual(page);
+}
+
+static void write_metrics_page(struct buf *page)
+{
+    write_head(page, "flowlog-metrics", 7, "What flowlogd counts");
+    buf_text(page,
+             ".SH DESCRIPTION\nThe daemon answers\n.B GET /metrics\nwith OpenMetrics text, which Prometheus "
+             "and others\n"
+             "collect. In brackets are the labels of a metric. Counters begin with the process; an interface "
+             "that\n"
+             "is gone is no longer told.\n.SH EXAMPLE\n.TP\n.B curl \\-s http://127.0.0.1:8420/metrics\n"
+             "prints all of them.\n.SH METRICS\n");
+    metrics_manual(page);
+    buf_text(page, ".SH SEE ALSO\n.BR flowlogd (8),\n.BR flowlog\\-status (1)\n");
+}
+
+/* Those that are not about one command. */
+static const struct {
+    const char *name;
+    void (*write)(struct buf *page);
+} pages[] = {
+    {"flowlog", write_overview_page},
+    {"flowlog.yaml", write_configuration_page},
+    {"flowlog-metrics", write_metrics_page},
+};
+
+static bool write_page(struct buf *page, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+        if (strcmp(pages[i].name, name) != 0)
+            continue;
+        pages[i].write(page);
+        return true;
+    }
+    bool prefixed = strncmp(name, PREFIX, strlen(PREFIX)) == 0;
+    const struct command *about = command_find(prefixed ? name + strlen(PREFIX) : name);
+    if (about)
+        write_command_page(page, about);
+    return about;
 }
 
 static int run(const struct command *command, int argc, char **argv)
@@ -128,26 +167,15 @@ static int run(const struct command *command, int argc, char **argv)
     if (operands > 1)
         return command_fail(command, EXIT_USAGE, "'%s': one page at a time", argv[1]);
     AUTO_BUF struct buf page = BUF_INIT(PAGE_MAX);
-    if (operands == 0 || strcmp(argv[0], "flowlog") == 0) {
-        write_overview_page(&page);
-        return command_print(command, &page);
-    }
-    if (strcmp(argv[0], CONFIGURATION) == 0) {
-        write_configuration_page(&page);
-        return command_print(command, &page);
-    }
-    const char *name = strncmp(argv[0], PREFIX, strlen(PREFIX)) == 0 ? argv[0] + strlen(PREFIX) : argv[0];
-    const struct command *about = command_find(name);
-    if (!about)
+    if (!write_page(&page, operands ? argv[0] : "flowlog"))
         return command_fail(command, EXIT_USAGE, "'%s': no such command; 'flowlog help' lists them", argv[0]);
-    write_command_page(&page, about);
     return command_print(command, &page);
 }
 
 const struct command command_manual = {
     .name = "manual",
     .summary = "Print a manual page, for man(1) to show",
-    .operands = "[COMMAND|flowlog.yaml]",
+    .operands = "[COMMAND|flowlog.yaml|flowlog-metrics]",
     .details = "The page is the one that is installed, so this serves where none is.",
     .example = "flowlog manual replay | man -l -",
     .outcome = "shows the manual page of 'flowlog replay'",

@@ -81,10 +81,22 @@ static int default_store_path(struct config *config, const char *state)
     return -ENOMEM;
 }
 
+static int default_listen(struct config *config)
+{
+    config->listen_declared = config->listen_address || config->listen_port;
+    if (!config->listen_port)
+        config->listen_port = CONFIG_PORT_DEFAULT;
+    if (!config->listen_address)
+        config->listen_address = strdup(CONFIG_ADDRESS_DEFAULT);
+    return config->listen_address ? 0 : -ENOMEM;
+}
+
 /* What only the whole can tell: what is not in the file, and what follows from it. */
 static int finish(struct config *config, const char *state, struct fault *fault)
 {
     int r = default_store_path(config, state);
+    if (r == 0)
+        r = default_listen(config);
     if (r == 0 && !config->topology.rules)
         r = make_default_interface(config);
     if (r == 0 && !config->flow_logs)

@@ -18,6 +18,8 @@
 #include "topology/identity.h"
 
 #define CONFIG_STATE_DEFAULT "/var/lib/flowlog"
+#define CONFIG_ADDRESS_DEFAULT "127.0.0.1"
+#define CONFIG_PORT_DEFAULT 8420
 #define FLOW_LOG_ID_MAX 24
 
 enum capture_attach { CAPTURE_ATTACH_AUTO, CAPTURE_ATTACH_TCX, CAPTURE_ATTACH_CLSACT };
@@ -61,9 +63,10 @@ struct flow_log {
 struct config {
     struct topology topology; /* account, region, interfaces, subnets */
     struct config_capture capture;
-    char *store_path; /* where the flow log goes that exists when none is declared */
-    char *listen_address;
+    char *store_path;     /* where the flow log goes that exists when none is declared */
+    char *listen_address; /* loopback */
     uint64_t listen_port;
+    bool listen_declared; /* somebody asked for it, so it must work */
     char *store_retain;
     struct flow_log *flow_logs;
     size_t flow_log_count;

@@ -118,10 +118,19 @@ static bool check_path(const char *text, struct fault *fault)
     return text[0] == '/' && strlen(text) < PATH_ROOM;
 }
 
-static bool check_address(const char *text, struct fault *fault)
+static bool check_listen_address(const char *text, struct fault *fault)
 {
     struct address address;
-    return address_parse(text, strlen(text), &address);
+    if (!address_parse(text, strlen(text), &address))
+        return false;
+    if (address_is_loopback(&address))
+        return true;
+    (void)fault_set(
+        fault, 0,
+        "found '%s', but anything but loopback needs sign-in and TLS, which this version does not "
+        "have; use 127.0.0.1 or ::1",
+        text);
+    return false;
 }
 
 static bool check_period(const char *text, struct fault *fault)
@@ -353,19 +362,16 @@ static const struct config_key listen_keys[] = {
     {.name = "address",
      .type = KEY_TEXT,
      CONFIG(listen_address),
-     .standing = KEY_IDLE,
-     .default_text = "127.0.0.1",
-     .check = check_address,
-     .allowed = "an IPv4 or IPv6 address",
-     .help = "Address of the API; this version has none."},
+     .check = check_listen_address,
+     .allowed = "an address of 127.0.0.0/8, or ::1",
+     .help = "Where it listens; other than loopback needs sign-in and TLS, which this version does not have. "
+             "Default: " CONFIG_ADDRESS_DEFAULT "."},
     {.name = "port",
      .type = KEY_NUMBER,
      CONFIG(listen_port),
-     .standing = KEY_IDLE,
      .min = 1,
      .max = 65535,
-     .default_text = "8420",
-     .help = "TCP port of the API; this version has none."},
+     .help = "Its TCP port. Default: 8420."},
     {.name = NULL},
 };
 
@@ -461,7 +467,12 @@ const struct config_key config_keys[] = {
      .help = "Which interfaces, and who they are."},
     {.name = "capture", .type = KEY_MAP, .children = capture_keys, .help = "How packets are counted."},
     {.name = "store", .type = KEY_MAP, .children = store_keys, .help = "The local store."},
-    {.name = "listen", .type = KEY_MAP, .children = listen_keys, .help = "The API."},
+    {.name = "listen",
+     .type = KEY_MAP,
+     .children = listen_keys,
+     .help = "The HTTP listener, which answers /metrics and /healthz. When "
+             "the key is not there and the port is taken, the daemon goes on without a listener and says so; "
+             "with it, that stops the start."},
     {.name = "flow-logs",
      .type = KEY_LIST,
      CONFIG(flow_logs),

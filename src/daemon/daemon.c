@@ -26,7 +26,15 @@
 #define STOP_PATIENCE_S 5
 #define BPF_FILE_SYSTEM 0xcafe4a11
 
-enum event_source { EVENT_SIGNAL, EVENT_TICK, EVENT_CLOCK, EVENT_LINKS, EVENT_WAKE, EVENT_CONTROL };
+enum event_source {
+    EVENT_SIGNAL,
+    EVENT_TICK,
+    EVENT_CLOCK,
+    EVENT_LINKS,
+    EVENT_WAKE,
+    EVENT_CONTROL,
+    EVENT_HTTP
+};
 
 static int watch(struct daemon *daemon, int fd, enum event_source source, struct fault *fault)
 {
@@ -81,7 +89,7 @@ static int watch_everything(struct daemon *daemon, struct fault *fault)
         if (r < 0)
             return r;
     }
-    return 0;
+    return daemon->http ? watch(daemon, http_fd(daemon->http), EVENT_HTTP, fault) : 0;
 }
 
 /* Hash of what tells this daemon from others that write to the same places. */
@@ -187,7 +195,8 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     if ((r = make_print_log(daemon, fault)) < 0 || (r = file_make_folders(options->state, 0750, fault)) < 0 ||
         (r = open_signals(daemon, fault)) < 0 || (r = open_timers(daemon, fault)) < 0 ||
         (r = control_open(&daemon->control, options->state, daemon_answer, daemon, fault)) < 0 ||
-        (r = open_capture(daemon, fault)) < 0 || (r = open_publisher(daemon, fault)) < 0)
+        (r = daemon_open_api(daemon, fault)) < 0 || (r = open_capture(daemon, fault)) < 0 ||
+        (r = open_publisher(daemon, fault)) < 0)
         return r;
     daemon->closed_before = daemon_window_of(clock_wall_ns());
     daemon->first_close = true;
@@ -253,6 +262,8 @@ static void take_tick(struct daemon *daemon)
         drain_and_report(daemon);
         daemon_close_windows(daemon, settled);
     }
+    if (daemon->http)
+        http_process(daemon->http);
     if (++ticks % (4 * RETRY_TICKS) == 0)
         (void)publish_retry(&daemon->publish);
     if (daemon->live_line && ticks % 4 == 0)
@@ -299,6 +310,9 @@ static void dispatch(struct daemon *daemon, enum event_source source)
     case EVENT_CONTROL:
         control_process(daemon->control);
         break;
+    case EVENT_HTTP:
+        http_process(daemon->http);
+        break;
     }
 }
 
@@ -323,11 +337,14 @@ int daemon_run(struct daemon *daemon, struct fault *fault)
 {
     while (!daemon->stopping) {
         struct epoll_event events[16];
-        int count = epoll_wait(daemon->epoll, events, ARRAY_SIZE(events), -1);
+        bool pending = daemon->http && http_is_pending(daemon->http);
+        int count = epoll_wait(daemon->epoll, events, ARRAY_SIZE(events), pending ? 0 : -1);
         if (count < 0 && errno != EINTR)
             return fault_set(fault, -errno, "cannot wait for events: %s", strerror(errno));
         for (int i = 0; i < count; i++)
             dispatch(daemon, events[i].data.u32);
+        if (pending)
+            http_process(daemon->http);
     }
     finish(daemon);
     return 0;
@@ -338,6 +355,7 @@ void daemon_close(struct daemon *daemon)
     publish_close(&daemon->publish);
     journal_close(daemon->journal);
     control_close(daemon->control);
+    http_close(daemon->http);
     links_close(daemon->links);
     live_close(daemon->live);
     windows_done(&daemon->windows);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/http.h"
 #include "base/fault.h"
 #include "capture/live.h"
 #include "daemon/config.h"
@@ -43,12 +44,15 @@ struct daemon {
     struct control *control;
     struct journal *journal;
     uint64_t journal_failures;
+    bool journal_failing; /* since it was last written whole */
+    struct http *http;    /* NULL: no listener */
     int epoll;
     int signals;
     int ticks;
     int clock_changes;
     uint64_t started_s;
     uint64_t drains;
+    uint64_t windows_closed;
     uint32_t closed_before;   /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
     uint64_t unknown_packets; /* drained for interfaces that nobody knows */
     uint64_t flows_in_window; /* since the window began, for the live line */
@@ -93,7 +97,15 @@ void daemon_forget_vanished(struct daemon *daemon);
 
 /* status.c: a control_handler, for the daemon. */
 json_t *daemon_answer(void *context, const char *command, const json_t *request, struct fault *fault);
+/* What the interface counted and the hooks did not see (below 0), or the other way round (above). */
+int64_t daemon_counter_difference(const struct registered *entry);
 void daemon_draw_live_line(struct daemon *daemon);
+
+/* api.c: the listener, for what is asked by HTTP. */
+int daemon_open_api(struct daemon *daemon, struct fault *fault) MUST_USE;
+
+/* metrics.c: an http_handler, for the daemon. */
+void daemon_answer_metrics(void *context, const struct http_request *request, struct http_answer *answer);
 
 static inline uint32_t daemon_window_of(uint64_t wall_ns)
 {

@@ -269,6 +269,7 @@ static void close_window(struct daemon *daemon, uint32_t window)
         return;
     window = (uint32_t)(flows.window / WINDOW_SECONDS);
     check_ledger(daemon, window);
+    daemon->windows_closed++;
     if (publish_wants(&daemon->publish, 600)) {
         add_to_long_window(daemon, &flows);
         if ((window + 1) % 10 == 0)
@@ -319,6 +320,18 @@ static void read_interface_counters(struct daemon *daemon)
     look_at_accounts(daemon, add_packets);
 }
 
+/* What the ledger forgets goes on in the sums. */
+static void forget_windows(struct daemon *daemon, uint32_t before)
+{
+    for (size_t i = 0; i < daemon->windows.ledger.count; i++) {
+        const struct ledger_row *row = &daemon->windows.ledger.rows[i];
+        struct registered *entry = registry_at(&daemon->registry, row->interface);
+        for (unsigned d = 0; row->window < before && d < FLOW_DIRECTIONS; d++)
+            ledger_add_side(&entry->settled[d], &row->side[d]);
+    }
+    ledger_forget(&daemon->windows.ledger, before);
+}
+
 void daemon_close_taken(struct daemon *daemon, uint32_t before)
 {
     uint32_t window = daemon->closed_before;
@@ -329,7 +342,7 @@ void daemon_close_taken(struct daemon *daemon, uint32_t before)
     daemon->closed_before = before;
     daemon->flows_in_window = 0;
     uint32_t oldest = before > LEDGER_WINDOWS ? before - LEDGER_WINDOWS : 0;
-    ledger_forget(&daemon->windows.ledger, oldest);
+    forget_windows(daemon, oldest);
     if (daemon->publish.waiting_count == 0 && !daemon->long_window_open)
         registry_forget(&daemon->registry, oldest);
 }

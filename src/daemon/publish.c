@@ -135,6 +135,14 @@ void publish_close(struct publish *publish)
     publish->waiting_count = 0;
 }
 
+size_t publish_waiting_for(const struct publish *publish, size_t place)
+{
+    size_t waiting = 0;
+    for (size_t i = 0; i < publish->waiting_count; i++)
+        waiting += publish->waiting[i].pending >> place & 1;
+    return waiting;
+}
+
 bool publish_wants(const struct publish *publish, uint32_t interval)
 {
     for (size_t i = 0; i < publish->count; i++)

@@ -71,5 +71,8 @@ void publish_window(struct publish *publish, struct flow_table *flows);
 /* Tries what waits. Returns how many windows still wait. */
 size_t publish_retry(struct publish *publish);
 
+/* Closed windows that the publisher at that place has not taken yet. */
+size_t publish_waiting_for(const struct publish *publish, size_t place);
+
 /* Whether any flow log has this interval. */
 bool publish_wants(const struct publish *publish, uint32_t interval);

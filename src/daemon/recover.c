@@ -57,10 +57,12 @@ static void note(struct daemon *daemon, enum note type, const void *payload, siz
     int r = journal_append(daemon->journal, type, payload, (uint32_t)len);
     if (r == 0)
         return;
-    if (daemon->journal_failures++ == 0)
+    daemon->journal_failures++;
+    if (!daemon->journal_failing)
         log_error("journal",
                   "cannot write: %s; capture goes on, but a killed daemon would lose what it has drained",
                   strerror(-r));
+    daemon->journal_failing = true;
 }
 
 static struct noted_interface noted_interface_of(const struct registered *entry)
@@ -333,9 +335,11 @@ void recover_compact(struct daemon *daemon)
         daemon->quiescent_dirty)
         return;
     if (journal_rewrite(daemon->journal, fill_journal, daemon, &fault) < 0) {
-        if (daemon->journal_failures++ == 0)
+        daemon->journal_failures++;
+        if (!daemon->journal_failing)
             log_error("journal", "%s", fault.text);
+        daemon->journal_failing = true;
         return;
     }
-    daemon->journal_failures = 0;
+    daemon->journal_failing = false;
 }

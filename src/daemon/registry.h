@@ -12,6 +12,7 @@
 
 #include "capture/live.h"
 #include "flow/interface.h"
+#include "flow/ledger.h"
 #include "topology/identity.h"
 #include "topology/links.h"
 
@@ -34,6 +35,7 @@ struct registered {
     uint64_t packets[FLOW_DIRECTIONS];       /* and wire packets */
     uint64_t frames_before[FLOW_DIRECTIONS]; /* frames just before `latest` was read, open windows included */
     uint64_t packets_after[FLOW_DIRECTIONS]; /* wire packets just after */
+    struct ledger_side settled[FLOW_DIRECTIONS]; /* sums over windows that the ledger has forgotten */
 };
 
 struct registry {

@@ -133,7 +133,7 @@ static json_t *reasons_status(const struct ledger_row *row)
  * What the interface counted and our hooks did not see, since capture began: its counters count frames, or
  * wire packets where the device takes super-frames apart, so anything between the two is agreement.
  */
-static int64_t counter_difference(const struct registered *entry)
+int64_t daemon_counter_difference(const struct registered *entry)
 {
     const uint64_t counted[FLOW_DIRECTIONS] = {entry->latest.rx_packets - entry->baseline.rx_packets,
                                                entry->latest.tx_packets - entry->baseline.tx_packets};
@@ -168,7 +168,7 @@ static json_t *ledger_row_status(const struct daemon *daemon, const struct ledge
                   "closes", open ? json_null() : json_boolean(closes), "reasons", reasons_status(row));
     if (open)
         return object;
-    json_object_set_new(object, "difference", json_integer(counter_difference(entry)));
+    json_object_set_new(object, "difference", json_integer(daemon_counter_difference(entry)));
     json_object_set_new(object, "log-status", json_string(log_status(row)));
     return object;
 }
@@ -223,14 +223,6 @@ static const char *const traffic_names[] = {
 static const char *const file_format_names[] = {
     [FILE_FORMAT_PLAIN_TEXT] = "plain-text", [FILE_FORMAT_JSON] = "json"};
 
-static uint64_t waiting_for(const struct publish *publish, size_t publisher)
-{
-    uint64_t waiting = 0;
-    for (size_t i = 0; i < publish->waiting_count; i++)
-        waiting += publish->waiting[i].pending >> publisher & 1;
-    return waiting;
-}
-
 static json_t *flow_log_status(const struct publish *publish, size_t index)
 {
     const struct publisher *publisher = &publish->publishers[index];
@@ -247,7 +239,7 @@ static json_t *flow_log_status(const struct publish *publish, size_t index)
         {"interval", log->interval},
         {"records", publisher->records},
         {"objects", counts.objects},
-        {"waiting", waiting_for(publish, index)},
+        {"waiting", publish_waiting_for(publish, index)},
         {"windows-given-up", publisher->windows_given_up},
         {"last-delivery", counts.delivered_ns / NS_PER_S},
     };

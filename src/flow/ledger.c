@@ -61,6 +61,20 @@ void ledger_add_account(struct ledger_row *row, const struct account *account)
     row->balanced = true;
 }
 
+void ledger_add_side(struct ledger_side *to, const struct ledger_side *from)
+{
+    to->seen += from->seen;
+    to->recorded += from->recorded;
+    to->excluded += from->excluded;
+    to->not_ip += from->not_ip;
+    to->malformed += from->malformed;
+    to->added += from->added;
+    to->lost_full += from->lost_full;
+    to->lost_busy += from->lost_busy;
+    to->unmatched += from->unmatched;
+    to->discarded += from->discarded;
+}
+
 void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, uint64_t packets)
 {
     for (unsigned i = 0; i < LEDGER_REASONS; i++) {

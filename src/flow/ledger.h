@@ -62,6 +62,8 @@ void ledger_forget(struct ledger *ledger, uint32_t window);
 void ledger_add_account(struct ledger_row *row, const struct account *account);
 void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, uint64_t packets);
 
+void ledger_add_side(struct ledger_side *to, const struct ledger_side *from);
+
 /* seen less everything accounted for; 0 when the side closes. */
 int64_t ledger_difference(const struct ledger_side *side);
 

@@ -156,15 +156,35 @@ static void test_every_key_arrives(void **state)
     assert_int_equal(logs[2].format.count, 2);
 }
 
+static void test_listener_is_loopback_unless_told(void **state)
+{
+    static const char *const refused[] = {"0.0.0.0", "192.0.2.1", "::", "2001:db8::1", "localhost"};
+    struct config config AUTO_CONFIG;
+    parse_right(&config, "");
+    assert_false(config.listen_declared);
+    assert_string_equal(config.listen_address, "127.0.0.1");
+    assert_int_equal(config.listen_port, 8420);
+    struct config declared AUTO_CONFIG;
+    parse_right(&declared, "listen: {address: '::1'}");
+    assert_true(declared.listen_declared);
+    assert_int_equal(declared.listen_port, 8420);
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        struct config wrong AUTO_CONFIG;
+        struct config_report report CLEANUP(config_report_done);
+        AUTO_BUF struct buf text = BUF_INIT(TEXT_MAX);
+        buf_printf(&text, "listen: {address: '%s'}", refused[i]);
+        assert_int_equal(parse(&wrong, buf_string(&text), &report), -EINVAL);
+        assert_non_null(strstr(buf_string(&report.mistakes), "listen.address: found '"));
+    }
+}
+
 static void test_keys_without_effect_are_remarked(void **state)
 {
     struct config config AUTO_CONFIG;
     struct config_report report CLEANUP(config_report_done);
     assert_int_equal(parse(&config, full_example, &report), 0);
     assert_string_equal(buf_string(&report.remarks),
-                        "f.yaml:13: store.retain: taken, but without effect in this version\n"
-                        "f.yaml:14: listen.address: taken, but without effect in this version\n"
-                        "f.yaml:14: listen.port: taken, but without effect in this version\n");
+                        "f.yaml:13: store.retain: taken, but without effect in this version\n");
 }
 
 static void test_printed_it_reads_back_as_it_was(void **state)
@@ -428,7 +448,7 @@ static void test_what_a_reload_cannot_change(void **state)
         {"topology: {interfaces: [{device: eth0}]}", ""},
         {"topology: {subnets: [{subnet-id: subnet-1, cidr: 10.0.0.0/8}]}", ""},
         {"store: {path: /x}", ""},
-        {"listen: {port: 1}", ""},
+        {"listen: {port: 1}", "listen.port"},
     };
     struct config current AUTO_CONFIG;
     parse_right(&current, "");
@@ -526,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_an_empty_list_is_not_the_default),
         cmocka_unit_test(test_a_relative_state_folder_is_made_absolute),
         cmocka_unit_test(test_every_key_arrives),
+        cmocka_unit_test(test_listener_is_loopback_unless_told),
         cmocka_unit_test(test_keys_without_effect_are_remarked),
         cmocka_unit_test(test_printed_it_reads_back_as_it_was),
         cmocka_unit_test(test_each_mistake_is_told_with_line_and_key),

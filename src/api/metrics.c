@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/metrics.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/troff.h"
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_INFO };
+
+/* How often it is told, with which labels. */
+enum metric_scope {
+    SCOPE_DAEMON,
+    SCOPE_INTERFACE, /* device, interface_id */
+    SCOPE_SIDE,      /* and direction */
+    SCOPE_FLOW_LOG,  /* flow_log_id, name */
+};
+
+enum value_kind {
+    VALUE_NUMBER,  /* uint64_t */
+    VALUE_SIGNED,  /* int64_t */
+    VALUE_BOOL,    /* bool: 0 or 1 */
+    VALUE_NS,      /* uint64_t nanoseconds, told in seconds */
+    VALUE_SECONDS, /* uint64_t seconds; not told while 0 */
+    VALUE_ONE,     /* no member: the labels are what is told */
+};
+
+struct metric {
+    const char *name; /* with its unit, without the suffix that its type gives */
+    uint8_t type;
+    uint8_t scope;
+    uint8_t kind;
+    size_t offset;     /* of the member in the scope's struct */
+    const char *unit;  /* NULL: none */
+    const char *label; /* one more label with its value; rows of one name follow one another */
+    const char *help;
+};
+
+#define DAEMON(member) .scope = SCOPE_DAEMON, .offset = offsetof(struct metrics, member)
+#define INTERFACE(member) .scope = SCOPE_INTERFACE, .offset = offsetof(struct metrics_interface, member)
+#define SIDE(member) .scope = SCOPE_SIDE, .offset = offsetof(struct ledger_side, member)
+#define FLOW_LOG(member) .scope = SCOPE_FLOW_LOG, .offset = offsetof(struct metrics_flow_log, member)
+
+static const struct metric metrics_table[] = {
+    {"flowlog_build", METRIC_INFO, .kind = VALUE_ONE, .scope = SCOPE_DAEMON,
+     .label = "version=\"" FLOWLOG_VERSION "\"", .help = "The version that runs."},
+    {"flowlog_capturing", METRIC_GAUGE, .kind = VALUE_BOOL, DAEMON(capturing),
+     .help = "1 while packets are counted."},
+    {"process_start_time_seconds", METRIC_GAUGE, DAEMON(started_s), .unit = "seconds",
+     .help = "When the process started, since the epoch."},
+    {"process_cpu_seconds", METRIC_COUNTER, .kind = VALUE_NS, DAEMON(cpu_ns), .unit = "seconds",
+     .help = "Processor time of the process, user and system."},
+    {"process_resident_memory_bytes", METRIC_GAUGE, DAEMON(resident_bytes), .unit = "bytes",
+     .help = "Memory of the process."},
+    {"process_open_fds", METRIC_GAUGE, DAEMON(open_files), .help = "Open file descriptors of the process."},
+    {"flowlog_drains", METRIC_COUNTER, DAEMON(drains),
+     .help = "How often the kernel's flow map was emptied."},
+    {"flowlog_map_flows", METRIC_GAUGE, DAEMON(map_flows), .unit = "flows",
+     .help = "Flows in the kernel's map now."},
+    {"flowlog_map_capacity_flows", METRIC_GAUGE, DAEMON(map_entries), .unit = "flows",
+     .help = "Flows that the kernel's map has room for (capture.map-entries)."},
+    {"flowlog_unaccounted_packets", METRIC_COUNTER, DAEMON(unaccounted), .unit = "packets",
+     .help =
+         "Packets that no interface's ledger holds: of interfaces that nobody knew, or without room for an "
+         "account."},
+    {"flowlog_moves_lost_packets", METRIC_COUNTER, DAEMON(moves_lost), .unit = "packets",
+     .help = "Rejected packets that could not be moved from ACCEPT to REJECT."},
+    {"flowlog_netlink_overflows", METRIC_COUNTER, DAEMON(netlink_overflows),
+     .help = "How often the kernel's news of interfaces overflowed and everything was read anew."},
+    {"flowlog_windows_closed", METRIC_COUNTER, DAEMON(windows_closed),
+     .help = "Windows of a minute that were closed."},
+    {"flowlog_open_windows", METRIC_GAUGE, DAEMON(windows_open), .help = "Windows that still collect."},
+    {"flowlog_journal_failures", METRIC_COUNTER, DAEMON(journal_failures),
+     .help = "Notes that the journal could not take: a daemon killed then loses them."},
+
+    {"flowlog_interface_attached", METRIC_GAUGE, .kind = VALUE_BOOL, INTERFACE(attached),
+     .help = "1 while the interface's packets are counted."},
+    {"flowlog_interface_difference_packets", METRIC_GAUGE, .kind = VALUE_SIGNED, INTERFACE(difference),
+     .unit = "packets",
+     .help = "Packets seen less those of the interface's own counters, when a window was last closed."},
+    {"flowlog_seen_packets", METRIC_COUNTER, SIDE(seen), .unit = "packets",
+     .help = "Packets seen, in closed windows. They are the recorded, excluded, not-IP, malformed and lost "
+             "ones."},
+    {"flowlog_recorded_packets", METRIC_COUNTER, SIDE(recorded), .unit = "packets",
+     .help = "Packets in records."},
+    {"flowlog_excluded_packets", METRIC_COUNTER, SIDE(excluded), .unit = "packets",
+     .help = "Packets left out by configuration (capture.exclude)."},
+    {"flowlog_not_ip_packets", METRIC_COUNTER, SIDE(not_ip), .unit = "packets",
+     .help = "Frames that are no IP."},
+    {"flowlog_malformed_packets", METRIC_COUNTER, SIDE(malformed), .unit = "packets",
+     .help = "Packets too damaged to belong to a flow."},
+    {"flowlog_lost_packets", METRIC_COUNTER, SIDE(lost_full), .unit = "packets", .label = "cause=\"full\"",
+     .help =
+         "Packets that no record holds; records say SKIPDATA. Cause \"full\": no room in the kernel's map; "
+         "\"busy\": it did not take the update."},
+    {"flowlog_lost_packets", METRIC_COUNTER, SIDE(lost_busy), .unit = "packets", .label = "cause=\"busy\""},
+    {"flowlog_added_packets", METRIC_COUNTER, SIDE(added), .unit = "packets",
+     .help = "Part of those seen: rejected before they could be counted."},
+    {"flowlog_unmatched_packets", METRIC_COUNTER, SIDE(unmatched), .unit = "packets",
+     .help = "Rejected packets whose accepted twin was not found: they stay ACCEPT."},
+    {"flowlog_discarded_packets", METRIC_COUNTER, SIDE(discarded), .unit = "packets",
+     .help = "Packets accepted and then discarded for no reason of security; part of those recorded."},
+
+    {"flowlog_delivery_records", METRIC_COUNTER, FLOW_LOG(records), .unit = "records",
+     .help = "Records handed to the flow log's destination."},
+    {"flowlog_delivery_objects", METRIC_COUNTER, FLOW_LOG(objects), .unit = "objects",
+     .help = "Objects or files made at the destination."},
+    {"flowlog_delivery_waiting_windows", METRIC_GAUGE, FLOW_LOG(waiting), .unit = "windows",
+     .help = "Closed windows that the destination has not taken yet."},
+    {"flowlog_delivery_given_up_windows", METRIC_COUNTER, FLOW_LOG(windows_given_up), .unit = "windows",
+     .help = "Closed windows given up because too many waited; records say SKIPDATA."},
+    {"flowlog_delivery_failures", METRIC_COUNTER, FLOW_LOG(failures),
+     .help = "Deliveries that failed and are repeated."},
+    {"flowlog_delivery_failing", METRIC_GAUGE, .kind = VALUE_BOOL, FLOW_LOG(failing),
+     .help = "1 when the last delivery failed."},
+    {"flowlog_delivery_last_success_timestamp_seconds", METRIC_GAUGE, .kind = VALUE_SECONDS,
+     FLOW_LOG(last_success_s), .unit = "seconds",
+     .help = "When something was last delivered, since the epoch."},
+};
+
+static const struct {
+    const char *name;
+    const char *suffix; /* of its samples */
+} types[] = {[METRIC_COUNTER] = {"counter", "_total"},
+             [METRIC_GAUGE] = {"gauge", ""},
+             [METRIC_INFO] = {"info", "_info"}};
+
+void metrics_done(struct metrics *metrics)
+{
+    free(metrics->interfaces);
+    free(metrics->flow_logs);
+}
+
+static void print_label(struct buf *buf, const char *name, const char *value)
+{
+    buf_printf(buf, "%c%s=\"", buf->data && buf->data[buf->len - 1] == '"' ? ',' : '{', name);
+    for (; *value; value++) {
+        if (*value == '"' || *value == '\\')
+            buf_char(buf, '\\');
+        if (*value == '\n')
+            buf_text(buf, "\\n");
+        else
+            buf_char(buf, *value);
+    }
+    buf_char(buf, '"');
+}
+
+static void print_value(struct buf *buf, const struct metric *metric, const void *base)
+{
+    const char *member = (const char *)base + metric->offset;
+    uint64_t number = 1;
+    bool truth = true;
+    if (metric->kind == VALUE_BOOL)
+        memcpy(&truth, member, sizeof truth);
+    else if (metric->kind != VALUE_ONE)
+        memcpy(&number, member, sizeof number);
+    switch (metric->kind) {
+    case VALUE_SIGNED:
+        buf_printf(buf, " %" PRId64 "\n", (int64_t)number);
+        break;
+    case VALUE_BOOL:
+        buf_printf(buf, " %d\n", truth);
+        break;
+    case VALUE_NS:
+        buf_printf(buf, " %" PRIu64 ".%09" PRIu64 "\n", number / (uint64_t)NS_PER_S,
+                   number % (uint64_t)NS_PER_S);
+        break;
+    default:
+        buf_printf(buf, " %" PRIu64 "\n", number);
+    }
+}
+
+static bool is_told(const struct metric *metric, const void *base)
+{
+    uint64_t number = 1;
+    if (metric->kind == VALUE_SECONDS)
+        memcpy(&number, (const char *)base + metric->offset, sizeof number);
+    return number != 0;
+}
+
+/* The sample's name, and the row's own label; those of the scope follow. */
+static void begin_sample(struct buf *buf, const struct metric *metric)
+{
+    buf_printf(buf, "%s%s", metric->name, types[metric->type].suffix);
+    if (metric->label)
+        buf_printf(buf, "{%s", metric->label);
+}
+
+static void end_sample(struct buf *buf, const struct metric *metric, const void *base)
+{
+    if (buf->data && buf->data[buf->len - 1] == '"')
+        buf_char(buf, '}');
+    print_value(buf, metric, base);
+}
+
+static void print_sides(struct buf *buf, const struct metric *metric,
+                        const struct metrics_interface *interface)
+{
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
+        begin_sample(buf, metric);
+        print_label(buf, "device", interface->device);
+        print_label(buf, "interface_id", interface->interface_id);
+        print_label(buf, "direction", i == FLOW_EGRESS ? "egress" : "ingress");
+        end_sample(buf, metric, &interface->side[i]);
+    }
+}
+
+static void print_interfaces(struct buf *buf, const struct metric *metric, const struct metrics *metrics)
+{
+    for (size_t i = 0; i < metrics->interface_count; i++) {
+        const struct metrics_interface *interface = &metrics->interfaces[i];
+        if (metric->scope == SCOPE_SIDE) {
+            print_sides(buf, metric, interface);
+            continue;
+        }
+        begin_sample(buf, metric);
+        print_label(buf, "device", interface->device);
+        print_label(buf, "interface_id", interface->interface_id);
+        end_sample(buf, metric, interface);
+    }
+}
+
+static void print_flow_logs(struct buf *buf, const struct metric *metric, const struct metrics *metrics)
+{
+    for (size_t i = 0; i < metrics->flow_log_count; i++) {
+        const struct metrics_flow_log *flow_log = &metrics->flow_logs[i];
+        if (!is_told(metric, flow_log))
+            continue;
+        begin_sample(buf, metric);
+        print_label(buf, "flow_log_id", flow_log->id);
+        print_label(buf, "name", flow_log->name);
+        end_sample(buf, metric, flow_log);
+    }
+}
+
+static void print_samples(struct buf *buf, const struct metric *metric, const struct metrics *metrics)
+{
+    switch (metric->scope) {
+    case SCOPE_INTERFACE:
+    case SCOPE_SIDE:
+        print_interfaces(buf, metric, metrics);
+        break;
+    case SCOPE_FLOW_LOG:
+        print_flow_logs(buf, metric, metrics);
+        break;
+    default:
+        begin_sample(buf, metric);
+        end_sample(buf, metric, metrics);
+    }
+}
+
+/* Help is what stands in the table, which has nothing to escape but quotes. */
+static void print_head(struct buf *buf, const struct metric *metric)
+{
+    buf_printf(buf, "# TYPE %s %s\n", metric->name, types[metric->type].name);
+    if (metric->unit)
+        buf_printf(buf, "# UNIT %s %s\n", metric->name, metric->unit);
+    buf_printf(buf, "# HELP %s ", metric->name);
+    for (const char *c = metric->help; *c; c++) {
+        if (*c == '"')
+            buf_char(buf, '\\');
+        buf_char(buf, *c);
+    }
+    buf_char(buf, '\n');
+}
+
+/* Rows of one metric but the first have no help. */
+void metrics_print(const struct metrics *metrics, struct buf *buf)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(metrics_table); i++) {
+        if (metrics_table[i].help)
+            print_head(buf, &metrics_table[i]);
+        print_samples(buf, &metrics_table[i], metrics);
+    }
+    buf_text(buf, "# EOF\n");
+}
+
+void metrics_manual(struct buf *buf)
+{
+    static const char *const labels[] = {[SCOPE_DAEMON] = "",
+                                         [SCOPE_INTERFACE] = " (device, interface_id)",
+                                         [SCOPE_SIDE] = " (device, interface_id, direction)",
+                                         [SCOPE_FLOW_LOG] = " (flow_log_id, name)"};
+    for (size_t i = 0; i < ARRAY_SIZE(metrics_table); i++) {
+        const struct metric *metric = &metrics_table[i];
+        if (!metric->help)
+            continue;
+        AUTO_BUF struct buf line = BUF_INIT(1024);
+        buf_printf(&line, "%s%s", metric->name, types[metric->type].suffix);
+        buf_text(buf, ".TP\n.B ");
+        troff_line(buf, buf_string(&line));
+        buf_clear(&line);
+        buf_printf(&line, "%s%s: %s", types[metric->type].name, labels[metric->scope], metric->help);
+        troff_line(buf, buf_string(&line));
+    }
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the daemon counts, as OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/). A
+ * metric is a row of the table in metrics.c: its name, type, unit and help, and the member below that holds
+ * its value; the manual's list is made of the same rows. Counters begin with the process.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "flow/ledger.h"
+
+#define METRICS_CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+/* Text is borrowed. */
+struct metrics_interface {
+    const char *device;
+    const char *interface_id;
+    bool attached;
+    int64_t difference; /* of the hooks to the interface's own counters, at the last closed window */
+    struct ledger_side side[FLOW_DIRECTIONS]; /* sums over closed windows */
+};
+
+struct metrics_flow_log {
+    const char *id;
+    const char *name;
+    const char *destination;
+    uint64_t records;
+    uint64_t objects;
+    uint64_t waiting;
+    uint64_t windows_given_up;
+    uint64_t failures;
+    uint64_t last_success_s; /* 0: never */
+    bool failing;
+};
+
+struct metrics {
+    bool capturing;
+    uint64_t started_s;
+    uint64_t cpu_ns;
+    uint64_t resident_bytes;
+    uint64_t open_files;
+    uint64_t drains;
+    uint64_t map_flows;
+    uint64_t map_entries;
+    uint64_t unaccounted;
+    uint64_t moves_lost;
+    uint64_t netlink_overflows;
+    uint64_t windows_closed;
+    uint64_t windows_open;
+    uint64_t journal_failures;
+    struct metrics_interface *interfaces; /* owned */
+    size_t interface_count;
+    struct metrics_flow_log *flow_logs; /* owned */
+    size_t flow_log_count;
+};
+
+void metrics_done(struct metrics *metrics);
+#define AUTO_METRICS CLEANUP(metrics_done)
+
+void metrics_print(const struct metrics *metrics, struct buf *buf);
+
+/* The list of metrics, as troff. */
+void metrics_manual(struct buf *buf);

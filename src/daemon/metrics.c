@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "api/metrics.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/num.h"
+#include "daemon/daemon.h"
+
+static uint64_t nanoseconds(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * NS_PER_S + (uint64_t)time->tv_usec * 1000;
+}
+
+static uint64_t resident_bytes(void)
+{
+    AUTO_BUF struct buf text = BUF_INIT(1024);
+    uint64_t pages = 0;
+    if (file_read("/proc/self/statm", &text, NULL) < 0)
+        return 0;
+    const char *second = strchr(buf_string(&text), ' '); /* "SIZE RESIDENT …", in pages */
+    if (second)
+        (void)num_parse_u64(second + 1, strcspn(second + 1, " "), UINT64_MAX, &pages);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t open_files(void)
+{
+    DIR *folder AUTO_CLOSEDIR = opendir("/proc/self/fd");
+    uint64_t count = 0;
+    while (folder && readdir(folder))
+        count++;
+    return count > 3 ? count - 3 : 0; /* less ".", ".." and the folder itself */
+}
+
+static void measure_process(const struct daemon *daemon, struct metrics *metrics)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        metrics->cpu_ns = nanoseconds(&usage.ru_utime) + nanoseconds(&usage.ru_stime);
+    metrics->resident_bytes = resident_bytes();
+    metrics->open_files = open_files();
+    metrics->started_s = daemon->started_s;
+}
+
+static void measure_capture(const struct daemon *daemon, struct metrics *metrics)
+{
+    struct capture_state state;
+    live_state(daemon->live, &state);
+    metrics->capturing = daemon->capturing;
+    metrics->drains = daemon->drains;
+    metrics->map_flows = state.inserted;
+    metrics->map_entries = daemon->config.capture.map_entries;
+    metrics->unaccounted = state.unaccounted + daemon->unknown_packets;
+    metrics->moves_lost = state.moves_lost;
+    metrics->netlink_overflows = links_overflows(daemon->links);
+    metrics->windows_closed = daemon->windows_closed;
+    metrics->windows_open = daemon->windows.count + daemon->long_window_open;
+    metrics->journal_failures = daemon->journal_failures;
+}
+
+/* Sums of windows that the ledger has forgotten, and of those closed since. */
+static void sum_ledger(const struct daemon *daemon, uint32_t index, struct ledger_side ret[FLOW_DIRECTIONS])
+{
+    const struct registered *entry = registry_at(&daemon->registry, (uint16_t)index);
+    const struct ledger *ledger = &daemon->windows.ledger;
+    for (unsigned d = 0; d < FLOW_DIRECTIONS; d++)
+        ret[d] = entry->settled[d];
+    for (size_t i = 0; i < ledger->count; i++)
+        for (unsigned d = 0; ledger->rows[i].interface == index && d < FLOW_DIRECTIONS; d++)
+            if (ledger->rows[i].window < daemon->closed_before)
+                ledger_add_side(&ret[d], &ledger->rows[i].side[d]);
+}
+
+static bool measure_interfaces(const struct daemon *daemon, struct metrics *metrics)
+{
+    metrics->interfaces = calloc(daemon->registry.count + 1, sizeof *metrics->interfaces);
+    for (uint32_t i = 0; metrics->interfaces && i < daemon->registry.count; i++) {
+        const struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        if (!entry->used || entry->gone)
+            continue;
+        struct metrics_interface *interface = &metrics->interfaces[metrics->interface_count++];
+        *interface = (struct metrics_interface){.device = entry->device,
+                                                .interface_id = entry->interface.identity.interface_id,
+                                                .attached = entry->attached,
+                                                .difference = daemon_counter_difference(entry)};
+        sum_ledger(daemon, i, interface->side);
+    }
+    return metrics->interfaces;
+}
+
+static bool measure_flow_logs(const struct daemon *daemon, struct metrics *metrics)
+{
+    metrics->flow_logs = calloc(daemon->publish.count + 1, sizeof *metrics->flow_logs);
+    for (size_t i = 0; metrics->flow_logs && i < daemon->publish.count; i++) {
+        const struct publisher *publisher = &daemon->publish.publishers[i];
+        struct delivery_counts counts = {0};
+        destination_counts(publisher->destination, &counts);
+        metrics->flow_logs[metrics->flow_log_count++] =
+            (struct metrics_flow_log){.id = publisher->flow_log->id,
+                                      .name = publisher->flow_log->name,
+                                      .records = publisher->records,
+                                      .objects = counts.objects,
+                                      .waiting = publish_waiting_for(&daemon->publish, i),
+                                      .windows_given_up = publisher->windows_given_up,
+                                      .failures = counts.failures,
+                                      .failing = publisher->error[0] != '\0',
+                                      .last_success_s = counts.delivered_ns / NS_PER_S};
+    }
+    return metrics->flow_logs;
+}
+
+void daemon_answer_metrics(void *context, const struct http_request *request, struct http_answer *answer)
+{
+    const struct daemon *daemon = context;
+    struct metrics metrics AUTO_METRICS = {0};
+    answer->content_type = METRICS_CONTENT_TYPE;
+    measure_process(daemon, &metrics);
+    measure_capture(daemon, &metrics);
+    if (measure_interfaces(daemon, &metrics) && measure_flow_logs(daemon, &metrics))
+        metrics_print(&metrics, &answer->body);
+    else
+        answer->body.failed = true;
+}

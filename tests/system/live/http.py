@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP requests to a daemon in a namespace: sockets stay in the namespace they are made in."""
+
+import http.client
+import socket
+
+PORT = 8420
+
+
+def connect(namespace, address="127.0.0.1", port=PORT, timeout=20):
+    """A connected socket."""
+    with namespace.entered():
+        return socket.create_connection((address, port), timeout=timeout)
+
+
+def request(namespace, path, method="GET", body=None, headers=None, **where):
+    """Status, headers and body of one answer."""
+    with connect(namespace, **where) as made:
+        connection = http.client.HTTPConnection("127.0.0.1", PORT)
+        connection.sock = made
+        connection.request(method, path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+
+def raw(namespace, data, **where):
+    """What comes back for these bytes, until the daemon closes."""
+    with connect(namespace, **where) as made:
+        made.sendall(data)
+        made.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := made.recv(65536):
+            answer += piece
+        return answer
