@@ -44,6 +44,7 @@ struct packet {
     __u8 family;        /* 4 or 6 */
     __u8 tcp_flags;     /* FIN 1, SYN 2, RST 4; ACK 16 only beside SYN (record.md 5.8) */
     __u8 fragment;      /* part of a fragmented datagram */
+    __u16 icmp;         /* user space: type << 8 | code; PARSE_ICMP_UNKNOWN where it is cut off or not ICMP */
     __u32 bytes;        /* IP length, headers included, link header and padding not */
     __u32 header_bytes; /* IP and transport header: what every segment of an offloaded packet repeats */
 };
@@ -52,6 +53,8 @@ struct packet {
  */
 #define PARSE_REACH 2048
 #define PARSE_COPY_ROOM 256
+
+#define PARSE_ICMP_UNKNOWN 0xffff
 
 enum { VLAN_TAGS_MAX = 4, EXTENSION_HEADERS_MAX = 8 };
 
@@ -104,10 +107,24 @@ PARSE_INLINE __u16 parse_u16(const __u8 *at)
     return (__u16)(at[0] << 8 | at[1]);
 }
 
+#ifndef __bpf__
+/* Records hold no ICMP types; policies, which judge by them, are for user space alone. */
+PARSE_INLINE void parse_icmp(struct packet_view *view, __u32 offset, __u32 ip_end, struct packet *ret)
+{
+    const __u8 *type = packet_at(view, offset, 2);
+    if (type && offset + 2 <= ip_end)
+        ret->icmp = parse_u16(type);
+}
+#endif
+
 /* Ports and flags; what the datagram's own length or the capture cuts off stays 0. */
 PARSE_INLINE void parse_transport(struct packet_view *view, __u32 offset, __u32 ip_end, struct packet *ret)
 {
     __u8 protocol = ret->protocol;
+#ifndef __bpf__
+    if (protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6)
+        parse_icmp(view, offset, ip_end, ret);
+#endif
     if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP && protocol != PROTOCOL_SCTP)
         return;
     const __u8 *ports = packet_at(view, offset, 4);
@@ -212,6 +229,7 @@ PARSE_INLINE enum parse_result parse_network(struct packet_view *view, __u32 off
                                              __u32 frame_len, struct packet *ret)
 {
     PARSE_ZERO(ret, sizeof *ret);
+    ret->icmp = PARSE_ICMP_UNKNOWN;
     for (int tags = 0; tags < VLAN_TAGS_MAX; tags++) {
         if (ethertype != ETHERTYPE_VLAN && ethertype != ETHERTYPE_QINQ && ethertype != ETHERTYPE_QINQ_OLD)
             break;

@@ -31,7 +31,8 @@ enum reject_source {
     REJECT_LSM = 7,
     REJECT_SECURITY_GROUP = 8,
     REJECT_NETWORK_ACL = 9,
-    REJECT_SOURCES = 10,
+    REJECT_UNCERTAIN = 10, /* by one of several: nobody can say which */
+    REJECT_SOURCES = 11,
 };
 
 /* Direction is tc's: ingress is what the interface receives. Roles (nic, port) are user space's business. */

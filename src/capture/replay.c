@@ -165,17 +165,26 @@ static int identify(struct replay *replay, bool whole)
     if (!replay->interface->identity.interface_id[0])
         derive_id(replay->interface);
     emit_init(&replay->emit, replay->interface, replay->format, NULL);
+    if (replay->options->judge) {
+        replay->emit.reject_rule_name = replay->options->judge->rule_name;
+        replay->emit.context = replay->options->judge->context;
+    }
     replay->identified = true;
     return 0;
+}
+
+static bool is_wanted(enum replay_traffic traffic, const struct flow *flow)
+{
+    return traffic == REPLAY_ALL || (traffic == REPLAY_REJECT) == (flow->reject != REJECT_NONE);
 }
 
 static int write_window(struct replay *replay, const struct flow_table *table)
 {
     replay->counts->windows++;
-    if (replay->options->traffic == REPLAY_REJECT)
-        return 0; /* without a policy every packet is accepted */
     size_t position = 0;
     for (struct flow *flow; (flow = flow_table_next(table, &position));) {
+        if (!is_wanted(replay->options->traffic, flow))
+            continue;
         if (interface_owns(replay->interface, flow->source, flow->bits & FLOW_BIT_IPV6 ? 6 : 4))
             flow->bits |= FLOW_BIT_EGRESS;
         int r = output_write(replay->output, emit_flow(&replay->emit, flow, table->window), replay->fault);
@@ -216,6 +225,16 @@ static int change_window(struct replay *replay, uint64_t second, struct window *
     return *ret ? 0 : out_of_memory(replay);
 }
 
+static void judge_packet(const struct replay *replay, const struct packet *packet, uint64_t second,
+                         struct flow *flow)
+{
+    const struct replay_judge *judge = replay->options->judge;
+    if (!judge)
+        return;
+    bool egress = interface_owns(replay->interface, packet->source, packet->family);
+    flow->reject = judge->judge(judge->context, packet, egress, second, &flow->drop_reason);
+}
+
 static int count_packet(struct replay *replay, const struct packet *packet, uint64_t second)
 {
     struct window_set *windows = &replay->windows;
@@ -227,6 +246,7 @@ static int count_packet(struct replay *replay, const struct packet *packet, uint
     }
     struct flow *flow = &window->batch[window->pending++];
     fill_flow(flow, packet);
+    judge_packet(replay, packet, second, flow);
     flow->first_s = flow->last_s = (uint16_t)(second - window->table.window);
     replay->counts->packets++;
     replay->counts->bytes += packet->bytes;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/fault.h"
+#include "bpf/parse.h"
 #include "flow/interface.h"
 #include "record/format.h"
 #include "record/output.h"
@@ -38,12 +39,25 @@ struct replay_counts {
     uint64_t closed_early;
 };
 
+/*
+ * Decides the packets of a replay, in the order they are read. Without one every packet is accepted.
+ */
+struct replay_judge {
+    /* An enum reject_source; of a rejected packet also the number of the rule, which stays with its flow. */
+    uint8_t (*judge)(void *context, const struct packet *packet, bool egress, uint64_t second,
+                     uint16_t *ret_rule);
+    /* The value of x-reject-rule for such a number, or NULL; holds as long as the judge. */
+    const char *(*rule_name)(void *context, uint16_t rule);
+    void *context;
+};
+
 struct replay_options {
     const char *const *files; /* "-" is standard input */
     size_t file_count;
     uint32_t interval; /* seconds */
     size_t max_flows;  /* held in memory */
     enum replay_traffic traffic;
+    const struct replay_judge *judge; /* NULL: none; with one, the interface has its addresses */
     bool nodata; /* a line for each window without packets between the first and the last */
 
     /* What a user should know, one line each. A file that cannot be read to its end is a line, no reason to

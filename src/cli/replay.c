@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answer/judge.h"
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "capture/replay.h"
@@ -18,6 +19,7 @@ struct settings {
     const char *instance_id;
     const char *interface_id;
     const char *out;
+    const char *policy;
     const char *region;
     const char *subnet_id;
     const char *vpc_id;
@@ -42,6 +44,10 @@ static const struct option options[] = {
         "packets"),
     TEXT_OPTION("interface-id", interface_id, "ID",
                 "interface-id of the records; default: derived from the address"),
+    TEXT_OPTION("policy", policy, "DIR",
+                "judge each packet by the AWS documents in DIR, as the interface of --interface-id, whose "
+                "addresses and ids "
+                "come from them as well; default: every packet is ACCEPT"),
     TEXT_OPTION("account-id", account_id, "ID", "account-id of the records; default: -"),
     TEXT_OPTION("vpc-id", vpc_id, "ID", "vpc-id of the records; default: -"),
     TEXT_OPTION("subnet-id", subnet_id, "ID", "subnet-id of the records; default: -"),
@@ -174,6 +180,54 @@ static int read_settings(const struct settings *settings, int files, struct inte
     return r < 0 ? r : read_addresses(settings->address, interface, fault);
 }
 
+static void judge_cleanup(struct judge *judge)
+{
+    judge_done(judge);
+}
+
+static void policy_cleanup(struct policy **policy)
+{
+    policy_free(*policy);
+}
+
+/* Who the interface is and how its packets are judged. */
+static int read_policy(struct run *run, const struct settings *settings, struct policy **ret_policy,
+                       struct judge *judge, struct interface *interface, struct fault *fault)
+{
+    if (!settings->interface_id)
+        return fault_set(fault, -EINVAL,
+                         "--policy needs --interface-id: the interface that the packets pass");
+    int r = policy_load(ret_policy, settings->policy, tell, run, fault);
+    if (r == 0)
+        r = judge_init(judge, *ret_policy, settings->interface_id, fault);
+    if (r < 0) {
+        fault_prefix(fault, "--policy");
+        return r;
+    }
+    r = judge_describe(judge, interface);
+    return r < 0 ? fault_set(fault, r, "out of memory") : 0;
+}
+
+/* What the verdicts leave open. */
+static void tell_uncertain(struct run *run, const struct judge *judge)
+{
+    char line[512];
+    if (judge->uncertain) {
+        (void)snprintf(line, sizeof line,
+                       "the documents decide nothing about %" PRIu64
+                       " packets, recorded as ACCEPT: %s, and the like",
+                       judge->uncertain, judge->why);
+        tell(run, line);
+    }
+    if (judge->tracker.not_tracked) {
+        (void)snprintf(line, sizeof line,
+                       "%" PRIu64
+                       " connections found no place in memory: their replies were judged by the rules",
+                       judge->tracker.not_tracked);
+        tell(run, line);
+    }
+}
+
 static void print_stats(const struct replay_counts *counts)
 {
     const struct {
@@ -234,6 +288,8 @@ static int run(const struct command *command, int argc, char **argv)
     static const uint32_t intervals[] = {60, 600};
     struct settings settings = {.max_flows = REPLAY_FLOWS_DEFAULT};
     struct run this_run = {.command = command};
+    CLEANUP(policy_cleanup) struct policy *policy = NULL;
+    CLEANUP(judge_cleanup) struct judge judge = {0};
     CLEANUP(interface_done) struct interface interface = {0};
     struct format format;
     struct fault fault;
@@ -242,6 +298,8 @@ static int run(const struct command *command, int argc, char **argv)
     if (!command_begin(command, argc, argv, &settings, &files, &status))
         return status;
     int r = read_settings(&settings, files, &interface, &format, &fault);
+    if (r == 0 && settings.policy)
+        r = read_policy(&this_run, &settings, &policy, &judge, &interface, &fault);
     if (r < 0)
         return command_fail(command, command_status(r), "%s", fault.text);
     const struct replay_options replay_options = {
@@ -250,12 +308,15 @@ static int run(const struct command *command, int argc, char **argv)
         .interval = intervals[settings.interval],
         .max_flows = settings.max_flows,
         .traffic = (enum replay_traffic)settings.traffic,
+        .judge = settings.policy ? &judge.replay : NULL,
         .nodata = !settings.no_nodata,
         .tell = tell,
         .progress = show_progress,
         .context = &this_run,
     };
-    return replay(&this_run, &settings, &replay_options, &interface, &format);
+    status = replay(&this_run, &settings, &replay_options, &interface, &format);
+    tell_uncertain(&this_run, &judge);
+    return status;
 }
 
 const struct command command_replay = {
@@ -266,9 +327,9 @@ const struct command command_replay = {
                "one data set,\n"
                "in any order of packets. Packets sent from an own address are egress, all others ingress; "
                "every packet is\n"
-               "ACCEPT. What a file holds before a damaged place is counted; the damage is reported, and the "
-               "exit status\n"
-               "is 4.",
+               "ACCEPT, unless --policy judges it by security groups and network ACLs. What a file holds "
+               "before a damaged\n"
+               "place is counted; the damage is reported, and the exit status is 4.",
     .example = "flowlog replay --address 10.0.0.5 --format all --header capture.pcap",
     .outcome = "prints the flows of interface 10.0.0.5, one record per flow, direction and minute",
     .options = options,

@@ -19,9 +19,10 @@ static const char *const reject_source_names[REJECT_SOURCES] = {
 
 /* What packets bring; absent from the lines that stand for a window without flows (record.md 5.7). */
 static const uint8_t packet_fields[] = {
-    FIELD_SRCADDR,     FIELD_DSTADDR,     FIELD_SRCPORT,        FIELD_DSTPORT,         FIELD_PROTOCOL,
-    FIELD_PACKETS,     FIELD_BYTES,       FIELD_ACTION,         FIELD_TCP_FLAGS,       FIELD_TYPE,
-    FIELD_PKT_SRCADDR, FIELD_PKT_DSTADDR, FIELD_FLOW_DIRECTION, FIELD_X_REJECT_SOURCE, FIELD_X_DROP_REASON,
+    FIELD_SRCADDR,       FIELD_DSTADDR,     FIELD_SRCPORT,        FIELD_DSTPORT,         FIELD_PROTOCOL,
+    FIELD_PACKETS,       FIELD_BYTES,       FIELD_ACTION,         FIELD_TCP_FLAGS,       FIELD_TYPE,
+    FIELD_PKT_SRCADDR,   FIELD_PKT_DSTADDR, FIELD_FLOW_DIRECTION, FIELD_X_REJECT_SOURCE, FIELD_X_REJECT_RULE,
+    FIELD_X_DROP_REASON,
 };
 
 const char *reject_source_name(uint8_t source)
@@ -75,6 +76,10 @@ static void emit_verdict(struct emit *emit, const struct flow *flow)
     else
         SET_WORD(record, FIELD_ACTION, "ACCEPT");
     record_set_string(record, FIELD_X_REJECT_SOURCE, source ? source : "");
+    const char *rule = NULL;
+    if (flow->reject && emit->reject_rule_name)
+        rule = emit->reject_rule_name(emit->context, flow->drop_reason);
+    record_set_string(record, FIELD_X_REJECT_RULE, rule ? rule : "");
     const char *reason = NULL;
     if (flow->drop_reason && emit->drop_reason_name)
         reason = emit->drop_reason_name(flow->drop_reason);

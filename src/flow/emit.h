@@ -18,6 +18,10 @@ struct emit {
     const struct address
         *primary[2]; /* own IPv4 and IPv6; NULL: addresses of that family stand as they are */
     const char *(*drop_reason_name)(uint16_t reason);
+    /* x-reject-rule of a rejected flow by the number in its drop_reason, where documents decide instead of a
+     * kernel; set it after emit_init. */
+    const char *(*reject_rule_name)(void *context, uint16_t number);
+    void *context;
 };
 
 /*

@@ -29,7 +29,7 @@ struct flow {
     uint8_t tcp_flags; /* record.md 5.8 */
     uint16_t first_s;  /* seconds after the window's start */
     uint16_t last_s;
-    uint16_t drop_reason; /* kernel's number, 0 when none */
+    uint16_t drop_reason; /* kernel's number, or the judge's of a replay; 0 when none */
     uint64_t packets;
     uint64_t bytes;
 };

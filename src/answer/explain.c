@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "answer/explain.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "bpf/parse.h"
+#include "flow/flow.h"
+
+#define PROGRESS_EVERY (1U << 16) /* records */
+
+struct explain {
+    const struct explain_options *options;
+    struct history history;
+    struct policy_interface *last; /* of the record before: mostly it is the same */
+    struct fault *fault;
+};
+
+static void input_cleanup(struct input **input)
+{
+    input_free(*input);
+}
+
+static bool is_word(const struct value *value, const char *word)
+{
+    size_t len = strlen(word);
+    return value->kind == VALUE_TEXT && value->len == len && memcmp(value->text, word, len) == 0;
+}
+
+/* The interface the record names, prepared; NULL when the documents do not know it. -ENOMEM. */
+static int find_interface(struct explain *explain, const struct record *record, struct policy_interface **ret)
+{
+    const struct value *id = &record->values[FIELD_INTERFACE_ID];
+    char text[64];
+    *ret = NULL;
+    if (id->kind != VALUE_TEXT || id->len >= sizeof text)
+        return 0;
+    if (explain->last && is_word(id, explain->last->item.id)) {
+        *ret = explain->last;
+        return 0;
+    }
+    memcpy(text, id->text, id->len);
+    text[id->len] = '\0';
+    struct policy_interface *found = policy_interface(explain->options->policy, text);
+    if (!found)
+        return 0;
+    explain->last = *ret = found;
+    return policy_prepare(explain->options->policy, found, explain->fault);
+}
+
+/* Records out of text keep their addresses as such. */
+static bool read_address(const struct value *value, struct address *ret)
+{
+    if (value->kind == VALUE_TEXT)
+        return address_parse(value->text, value->len, ret);
+    if (value->kind != VALUE_ADDRESS)
+        return false;
+    ret->family = (uint8_t)value->len;
+    memcpy(ret->bytes, value->address, sizeof ret->bytes);
+    return true;
+}
+
+/* The packet's own address where it is recorded, else the one the record shows. */
+static bool read_packet_address(const struct record *record, enum field_id packet, enum field_id shown,
+                                struct address *ret)
+{
+    return read_address(&record->values[packet], ret) || read_address(&record->values[shown], ret);
+}
+
+static bool owns(const struct policy_interface *interface, const struct value *value)
+{
+    struct address address;
+    return read_address(value, &address) && policy_interface_owns(interface, &address);
+}
+
+/* False when neither flow-direction nor an own address tells. */
+static bool find_direction(const struct policy_interface *interface, const struct record *record,
+                           bool *ret_egress)
+{
+    const struct value *direction = &record->values[FIELD_FLOW_DIRECTION];
+    if (is_word(direction, "egress") || is_word(direction, "ingress")) {
+        *ret_egress = direction->text[0] == 'e';
+        return true;
+    }
+    *ret_egress = owns(interface, &record->values[FIELD_SRCADDR]);
+    return *ret_egress || owns(interface, &record->values[FIELD_DSTADDR]);
+}
+
+static uint64_t number_or(const struct record *record, enum field_id field, uint64_t absent)
+{
+    const struct value *value = &record->values[field];
+    return value->kind == VALUE_NUMBER ? value->number : absent;
+}
+
+static bool is_partial(const struct record *record, const struct policy_packet *packet)
+{
+    if (packet->protocol == PROTOCOL_ICMP || packet->protocol == PROTOCOL_ICMPV6)
+        return true; /* no field holds the type */
+    bool ports = packet->protocol == PROTOCOL_TCP || packet->protocol == PROTOCOL_UDP;
+    return ports && (record->values[FIELD_DSTPORT].kind != VALUE_NUMBER ||
+                     (packet->source_port == 0 && packet->destination_port == 0));
+}
+
+/* What the policy is to be asked; otherwise the reason why nothing can be. */
+static const char *read_packet(const struct policy_interface *interface, const struct record *record,
+                               struct history_record *ret)
+{
+    *ret = (struct history_record){0};
+    if (is_word(&record->values[FIELD_LOG_STATUS], "NODATA"))
+        return "the record stands for an interval without traffic";
+    if (is_word(&record->values[FIELD_LOG_STATUS], "SKIPDATA"))
+        return "the record stands for records that were lost";
+    if (!read_packet_address(record, FIELD_PKT_SRCADDR, FIELD_SRCADDR, &ret->source) ||
+        !read_packet_address(record, FIELD_PKT_DSTADDR, FIELD_DSTADDR, &ret->destination))
+        return "the record lacks an address";
+    if (ret->source.family != ret->destination.family)
+        return "the addresses of the record are of different families";
+    if (record->values[FIELD_PROTOCOL].kind != VALUE_NUMBER)
+        return "the record lacks the protocol";
+    struct policy_packet *packet = &ret->packet;
+    if (!find_direction(interface, record, &packet->egress))
+        return "the record does not tell its direction, and neither address is one of the interface";
+    packet->source = ret->source.bytes;
+    packet->destination = ret->destination.bytes;
+    packet->family = ret->source.family;
+    packet->protocol = (uint8_t)record->values[FIELD_PROTOCOL].number;
+    packet->source_port = (uint16_t)number_or(record, FIELD_SRCPORT, 0);
+    packet->destination_port = (uint16_t)number_or(record, FIELD_DSTPORT, 0);
+    packet->icmp = PARSE_ICMP_UNKNOWN;
+    packet->partial = is_partial(record, packet);
+    ret->tcp_flags = (uint8_t)number_or(record, FIELD_TCP_FLAGS, 0);
+    ret->start_s = number_or(record, FIELD_START, 0);
+    ret->end_s = number_or(record, FIELD_END, ret->start_s);
+    return NULL;
+}
+
+static uint32_t index_of(const struct explain *explain, const struct policy_interface *interface)
+{
+    return (uint32_t)(interface - explain->options->policy->interfaces.items);
+}
+
+static int note(struct explain *explain, const struct record *record)
+{
+    struct policy_interface *interface;
+    struct history_record noted;
+    int r = find_interface(explain, record, &interface);
+    if (r < 0 || !interface || read_packet(interface, record, &noted))
+        return r;
+    noted.interface = index_of(explain, interface);
+    history_note(&explain->history, &noted);
+    return 0;
+}
+
+/* What may be behind a contradiction, as far as the record itself hints at it. */
+static const char *guess_reason(const struct record *record, const struct explained *explained,
+                                uint8_t tcp_flags)
+{
+    bool has_flags = record->values[FIELD_TCP_FLAGS].kind == VALUE_NUMBER;
+    bool is_tcp = explained->packet.protocol == PROTOCOL_TCP;
+    if (explained->decision.verdict == VERDICT_ACCEPT) {
+        if (record->values[FIELD_REJECT_REASON].kind == VALUE_TEXT)
+            return "another control rejected it: the record's reject-reason names it";
+        if (is_tcp && has_flags && !(tcp_flags & TCP_SYN))
+            return "late packets of a connection that was closed before, a change of the rules since, or "
+                   "another "
+                   "control";
+        return "a change of the rules since, or another control";
+    }
+    if (!explained->reply && policy_can_reply(&explained->packet, has_flags ? tcp_flags : 0))
+        return "a change of the rules since, or an answer in a connection that began before these records";
+    return "a change of the rules since";
+}
+
+static void compare(const struct record *record, struct explained *explained, uint8_t tcp_flags)
+{
+    const struct value *action = &record->values[FIELD_ACTION];
+    if (explained->decision.verdict == VERDICT_UNKNOWN || action->kind != VALUE_TEXT)
+        return;
+    bool accepted = is_word(action, "ACCEPT");
+    explained->agreement = accepted == (explained->decision.verdict == VERDICT_ACCEPT) ? AGREES : CONTRADICTS;
+    if (explained->agreement == CONTRADICTS)
+        explained->perhaps = guess_reason(record, explained, tcp_flags);
+}
+
+static int show(struct explain *explain, const struct record *record)
+{
+    struct policy_interface *interface;
+    struct history_record asked;
+    int r = find_interface(explain, record, &interface);
+    if (r < 0)
+        return r;
+    struct explained explained = {.record = record, .interface = interface};
+    if (!interface)
+        explained.missing = record->values[FIELD_INTERFACE_ID].kind == VALUE_TEXT
+                                ? "the documents do not know the interface"
+                                : "the record names no interface";
+    else
+        explained.missing = read_packet(interface, record, &asked);
+    if (!explained.missing) {
+        asked.interface = index_of(explain, interface);
+        explained.packet = asked.packet;
+        history_decide(&explain->history, explain->options->policy, interface, &asked, &explained.decision,
+                       &explained.reply);
+        compare(record, &explained, asked.tcp_flags);
+    }
+    explain->options->show(explain->options->context, &explained);
+    return 0;
+}
+
+static void say_nothing(void *userdata, const char *path, uint64_t line, const char *reason)
+{
+    (void)userdata;
+    (void)path;
+    (void)line;
+    (void)reason;
+}
+
+/* One reading of the input. */
+static int read_all(struct explain *explain, const struct input_options *input_options,
+                    int (*visit)(struct explain *explain, const struct record *record), uint64_t *ret_records)
+{
+    CLEANUP(input_cleanup) struct input *input = NULL;
+    const struct explain_options *options = explain->options;
+    const struct record *record;
+    int r = input_open(&input, options->path, input_options, explain->fault);
+    if (r < 0)
+        return r;
+    *ret_records = 0;
+    while ((r = input_next(input, &record, explain->fault)) > 0) {
+        r = visit(explain, record);
+        if (r < 0)
+            return r;
+        if (++*ret_records % PROGRESS_EVERY == 0 && options->progress) {
+            struct input_counts counts = input_counts(input);
+            options->progress(options->context, counts.bytes, counts.bytes_total, *ret_records);
+        }
+    }
+    return r;
+}
+
+int explain_run(const struct explain_options *options, struct explain_counts *ret, struct fault *fault)
+{
+    struct explain explain = {
+        .options = options, .history = {.table = {.max_count = HISTORY_MAX_DEFAULT}}, .fault = fault};
+    struct input_options silent = *options->input;
+    silent.bad_line = say_nothing;
+    silent.bad_text = NULL;
+    *ret = (struct explain_counts){0};
+    /* Damage that ends the first reading ends the second at the same place, where it is reported. */
+    (void)!read_all(&explain, &silent, note, &ret->records);
+    int r = read_all(&explain, options->input, show, &ret->records);
+    ret->not_noted = explain.history.not_noted;
+    history_done(&explain.history);
+    return r;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "answer/history.h"
+
+#include <string.h>
+
+#include "flow/flow.h"
+
+/* Longest interval, and how late a record may be written in comparison with others. */
+#define DISORDER_MAX_S 1260
+
+/* State of a conversation: noted, then what the documents say to its beginning. */
+enum { STATE_FREE, STATE_NOTED, STATE_TRACKED, STATE_NOT_TRACKED, STATE_UNSURE };
+
+enum {
+    SYN_INGRESS = 1, /* some record of that direction has SYN without ACK: it began here */
+    SYN_EGRESS = 2,
+    SEEN_INGRESS = 4,
+    SEEN_EGRESS = 8,
+    DECIDED = 16, /* the second pass has been here */
+    STREAM = 32,
+};
+
+void history_note(struct history *history, const struct history_record *record)
+{
+    struct connection_key key;
+    unsigned direction = record->packet.egress;
+    if (record->start_s + DISORDER_MAX_S < history->latest_s)
+        history->out_of_order = true;
+    if (record->start_s > history->latest_s)
+        history->latest_s = record->start_s;
+    connection_key(&key, &record->packet, record->interface);
+    struct connection *found = connections_add(&history->table, &key);
+    if (!found) {
+        history->not_noted++;
+        return;
+    }
+    if (found->state == STATE_FREE)
+        found->direction = (uint8_t)direction; /* the first in the input, should nothing else tell */
+    found->state = STATE_NOTED;
+    if ((record->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+        found->flags |= direction ? SYN_EGRESS : SYN_INGRESS;
+    uint8_t seen = direction ? SEEN_EGRESS : SEEN_INGRESS;
+    if (!(found->flags & seen) || record->start_s < found->first_s[direction])
+        found->first_s[direction] = record->start_s;
+    found->flags |= seen;
+}
+
+/* The packet that the other end would have sent. */
+static struct policy_packet turn(const struct policy_packet *packet)
+{
+    struct policy_packet turned = *packet;
+    turned.source = packet->destination;
+    turned.destination = packet->source;
+    turned.source_port = packet->destination_port;
+    turned.destination_port = packet->source_port;
+    turned.egress = !packet->egress;
+    return turned;
+}
+
+static bool is_admitted(const struct policy *policy, const struct policy_interface *interface,
+                        const struct policy_packet *packet)
+{
+    struct decision decision;
+    policy_decide(policy, interface, packet, (struct connection_view){0}, &decision);
+    return decision.verdict == VERDICT_ACCEPT;
+}
+
+/*
+ * Which direction began: the one with a SYN of its own, else the earlier one; where both start in the same
+ * second, the one that the documents let begin.
+ */
+static uint8_t beginner(const struct connection *found, const struct policy *policy,
+                        const struct policy_interface *interface, const struct policy_packet *packet)
+{
+    uint8_t syn = found->flags & (SYN_INGRESS | SYN_EGRESS);
+    if (syn == SYN_INGRESS || syn == SYN_EGRESS)
+        return syn == SYN_EGRESS;
+    if (!(found->flags & SEEN_INGRESS) || !(found->flags & SEEN_EGRESS))
+        return (found->flags & SEEN_EGRESS) != 0;
+    if (found->first_s[0] != found->first_s[1])
+        return found->first_s[1] < found->first_s[0];
+    struct policy_packet turned = turn(packet);
+    const struct policy_packet *ingress = packet->egress ? &turned : packet;
+    const struct policy_packet *egress = packet->egress ? packet : &turned;
+    bool in = is_admitted(policy, interface, ingress);
+    bool out = is_admitted(policy, interface, egress);
+    return in == out ? found->direction : out;
+}
+
+/* What the documents say to the packet that began the conversation; once per conversation. */
+static void decide_beginning(struct connection *found, const struct policy *policy,
+                             const struct policy_interface *interface, const struct policy_packet *packet)
+{
+    struct policy_packet turned = turn(packet);
+    struct decision decision;
+    found->direction = beginner(found, policy, interface, packet);
+    policy_decide(policy, interface, packet->egress == found->direction ? packet : &turned,
+                  (struct connection_view){0}, &decision);
+    if (decision.verdict == VERDICT_UNKNOWN)
+        found->state = STATE_UNSURE;
+    else
+        found->state =
+            decision.verdict == VERDICT_ACCEPT && decision.tracked ? STATE_TRACKED : STATE_NOT_TRACKED;
+}
+
+/* How the conversation so far bears on a record of the direction that did not begin it. */
+static struct connection_view view_reply(const struct history *history, const struct connection *found,
+                                         const struct policy_interface *interface,
+                                         const struct history_record *record)
+{
+    if (found->state == STATE_UNSURE)
+        return (struct connection_view){
+            CONNECTION_MAYBE, "it answers a conversation of which the documents do not tell whether it "
+                              "was let begin"};
+    if (found->state != STATE_TRACKED)
+        return (struct connection_view){0};
+    uint64_t idle =
+        found->flags & DECIDED && record->start_s > found->last_s ? record->start_s - found->last_s : 0;
+    struct policy_timeout timeout = policy_timeout(interface, record->packet.protocol, found->flags & STREAM);
+    if (idle <= timeout.sure_s)
+        return (struct connection_view){.state = CONNECTION_REPLY};
+    if (history->out_of_order)
+        return (struct connection_view){CONNECTION_MAYBE,
+                                        "the conversation seems to have been idle for longer "
+                                        "than it is tracked, but the records are not in the "
+                                        "order of time"};
+    if (idle > timeout.most_s)
+        return (struct connection_view){0};
+    return (struct connection_view){
+        CONNECTION_MAYBE, "the conversation was idle for longer than the shortest time-out AWS has, not "
+                          "longer than the longest"};
+}
+
+void history_decide(struct history *history, const struct policy *policy,
+                    const struct policy_interface *interface, const struct history_record *record,
+                    struct decision *ret, bool *ret_reply)
+{
+    struct connection_key key;
+    struct connection_view view = {0};
+    connection_key(&key, &record->packet, record->interface);
+    struct connection *found = connections_find(&history->table, &key);
+    *ret_reply = false;
+    if (found) {
+        if (found->state == STATE_NOTED)
+            decide_beginning(found, policy, interface, &record->packet);
+        *ret_reply = record->packet.egress != found->direction;
+        if (*ret_reply)
+            view = view_reply(history, found, interface, record);
+    }
+    policy_decide(policy, interface, &record->packet, view, ret);
+    if (!found)
+        return;
+    /* Records do not show how often UDP was asked and answered; a third one means more than once. */
+    if (found->flags & DECIDED)
+        found->flags |= STREAM;
+    found->flags |= DECIDED;
+    if (record->end_s > found->last_s)
+        found->last_s = record->end_s;
+}
+
+void history_done(struct history *history)
+{
+    connections_done(&history->table);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Records as one history: who began each conversation. First every record is noted, then each is looked up,
+ * so that the order of the input does not matter.
+ */
+
+#include "base/macro.h"
+#include "policy/connections.h"
+
+#define HISTORY_MAX_DEFAULT 16000000 /* conversations, of some 100 bytes each */
+
+/* A record as the policy sees it. */
+struct history_record {
+    struct address source;
+    struct address destination;
+    struct policy_packet packet; /* its addresses are those above */
+    uint32_t interface;          /* index given by the caller */
+    uint64_t start_s;
+    uint64_t end_s;
+    uint8_t tcp_flags; /* 0 where not recorded */
+};
+
+struct history {
+    struct connections table;
+    uint64_t latest_s;  /* start of a record noted so far */
+    uint64_t not_noted; /* records there was no memory for: judged without a history */
+    bool out_of_order;  /* starts go back by more than any interval does */
+};
+
+/* First pass. */
+void history_note(struct history *history, const struct history_record *record);
+
+/*
+ * Second pass, in the order of the input: decides the record. `ret_reply` tells whether the records show the
+ * conversation as begun the other way.
+ */
+void history_decide(struct history *history, const struct policy *policy,
+                    const struct policy_interface *interface, const struct history_record *record,
+                    struct decision *ret, bool *ret_reply);
+
+void history_done(struct history *history);

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "answer/explain.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "policy/reason.h"
+#include "record/json.h"
+
+#define OUTPUT_CHUNK (256UL * 1024)
+#define RECORD_TEXT_MAX (64UL * 1024)
+
+enum form { FORM_TEXT, FORM_JSON };
+
+struct settings {
+    const char *policy;
+    const char *from;
+    const char *input_format;
+    unsigned form; /* enum form */
+};
+
+#define SETTING(member) .offset = offsetof(struct settings, member)
+
+static const struct option options[] = {
+    {.name = "policy",
+     .metavar = "DIR",
+     .kind = OPTION_TEXT,
+     SETTING(policy),
+     .help = "folder of the AWS documents: what aws ec2 describe-... printed, in files that end in .json"},
+    {.name = "from",
+     .metavar = "FILE",
+     .kind = OPTION_TEXT,
+     SETTING(from),
+     .help = "records to explain, in any form that convert reads; default: standard input"},
+    {.name = "input-format",
+     .metavar = "FORMAT",
+     .kind = OPTION_TEXT,
+     SETTING(input_format),
+     .help = "fields of lines that no header line precedes; default: default"},
+    {.name = "output",
+     .letter = 'o',
+     .metavar = "text|json",
+     .kind = OPTION_CHOICE,
+     SETTING(form),
+     .help = "sentences, or a JSON object per record; default: text"},
+    {.name = NULL},
+};
+
+struct explanation {
+    const struct command *command;
+    struct settings settings;
+    struct format input_format;
+    const char *name; /* of the input, for messages */
+    struct buf out;
+    int error; /* of standard output */
+    uint64_t bad_lines;
+    struct progress progress;
+};
+
+static void flush(struct explanation *explanation)
+{
+    if (explanation->error == 0)
+        explanation->error = explanation->out.failed
+                                 ? -ENOMEM
+                                 : file_write_all(STDOUT_FILENO, explanation->out.data, explanation->out.len);
+    buf_clear(&explanation->out);
+}
+
+static void tell(void *context, const char *line)
+{
+    struct explanation *explanation = context;
+    progress_clear(&explanation->progress);
+    (void)command_fail(explanation->command, EXIT_DATA, "%s", line);
+}
+
+static void report_bad_line(void *context, const char *path, uint64_t line, const char *reason)
+{
+    struct explanation *explanation = context;
+    (void)path; /* what stands in for standard input */
+    progress_clear(&explanation->progress);
+    (void)fprintf(stderr, "%s:%" PRIu64 ": %s\n", explanation->name, line, reason);
+    explanation->bad_lines++;
+}
+
+static void show_progress(void *context, uint64_t read, uint64_t size, uint64_t records)
+{
+    struct explanation *explanation = context;
+    progress_show(&explanation->progress, read, size, records);
+}
+
+static const char *verdict_name(enum verdict verdict)
+{
+    static const char *const names[] = {NULL, "ACCEPT", "REJECT"};
+    return names[verdict];
+}
+
+static const char *decider_name(enum decider decider)
+{
+    static const char *const names[] = {NULL, "security-group", "network-acl", "connection", NULL};
+    return names[decider];
+}
+
+static void json_text(struct buf *buf, const char *before, const char *text)
+{
+    buf_text(buf, before);
+    if (text)
+        json_write_string(buf, text, strlen(text));
+    else
+        buf_text(buf, "null");
+}
+
+static void json_rule(struct buf *buf, const struct policy_rule *rule)
+{
+    AUTO_BUF struct buf words = BUF_INIT(4096);
+    buf_text(buf, ",\"security_group_rule\":");
+    if (!rule) {
+        buf_text(buf, "null");
+        return;
+    }
+    reason_print_rule(&words, rule);
+    json_text(buf, "{\"group_id\":", rule->group->item.id);
+    json_text(buf, ",\"rule_id\":", rule->id);
+    json_text(buf, ",\"rule\":", buf_string(&words));
+    buf_char(buf, '}');
+}
+
+static void json_acl_entry(struct buf *buf, const struct explained *explained)
+{
+    const struct decision *decision = &explained->decision;
+    bool denies = !decision->acl_entry || decision->acl_entry->deny;
+    buf_text(buf, ",\"network_acl_entry\":");
+    if (!decision->acl) {
+        buf_text(buf, "null");
+        return;
+    }
+    json_text(buf, "{\"network_acl_id\":", decision->acl->item.id);
+    buf_text(buf, ",\"rule_number\":");
+    buf_u64(buf, (uint64_t)reason_acl_number(&explained->packet, decision));
+    buf_text(buf, explained->packet.egress ? ",\"egress\":true" : ",\"egress\":false");
+    buf_text(buf, denies ? ",\"action\":\"deny\"}" : ",\"action\":\"allow\"}");
+}
+
+static void json_route(struct buf *buf, const struct decision *decision)
+{
+    char address[ADDRESS_TEXT_MAX];
+    const struct policy_route *route = decision->route;
+    buf_text(buf, ",\"route\":");
+    if (!decision->table || decision->table->item.doubt) {
+        buf_text(buf, "null");
+        return;
+    }
+    json_text(buf, "{\"route_table_id\":", decision->table->item.id);
+    buf_text(buf, ",\"destination\":");
+    if (route) {
+        buf_char(buf, '"');
+        buf_append(buf, address,
+                   address_format(address, route->destination.base.bytes, route->destination.base.family));
+        buf_char(buf, '/');
+        buf_u64(buf, route->destination.prefix);
+        buf_char(buf, '"');
+    } else {
+        buf_text(buf, "null");
+    }
+    json_text(buf, ",\"target\":", route ? route->target : NULL);
+    buf_text(buf, route && !route->blackhole ? ",\"active\":true}" : ",\"active\":false}");
+}
+
+/* Why, for people: the same words in both forms. */
+static void print_reason(struct buf *buf, const struct explained *explained)
+{
+    if (explained->missing)
+        buf_printf(buf, "Cannot tell, because %s.", explained->missing);
+    else
+        reason_print(buf, explained->interface, &explained->packet, &explained->decision);
+    if (explained->perhaps)
+        buf_printf(buf, " The record contradicts this; perhaps: %s.", explained->perhaps);
+}
+
+/* What the record itself says, so that an answer stands alone. */
+static void json_record(struct buf *buf, const struct record *record)
+{
+    static const uint8_t shown[] = {FIELD_INTERFACE_ID, FIELD_SRCADDR,   FIELD_DSTADDR, FIELD_SRCPORT,
+                                    FIELD_DSTPORT,      FIELD_PROTOCOL,  FIELD_START,   FIELD_END,
+                                    FIELD_ACTION,       FIELD_LOG_STATUS};
+    struct format format = {.version = 2, .count = sizeof shown};
+    memcpy(format.fields, shown, sizeof shown);
+    record_write_json(buf, &format, record);
+    if (buf->len >= 2)
+        buf->len -= 2; /* the brace and the newline: more members follow */
+}
+
+static void print_json(struct buf *buf, const struct explained *explained)
+{
+    static const char *const agreements[] = {"null", "true", "false"};
+    const struct decision *decision = &explained->decision;
+    AUTO_BUF struct buf reason = BUF_INIT(16384);
+    json_record(buf, explained->record);
+    json_text(buf, ",\"flow-direction\":",
+              explained->missing         ? NULL
+              : explained->packet.egress ? "egress"
+                                         : "ingress");
+    json_text(buf, ",\"verdict\":", verdict_name(decision->verdict));
+    buf_printf(buf, ",\"agrees\":%s", agreements[explained->agreement]);
+    json_text(buf, ",\"decided_by\":", decider_name(decision->decider));
+    json_rule(buf, decision->group_rule);
+    json_acl_entry(buf, explained);
+    json_route(buf, decision);
+    print_reason(&reason, explained);
+    json_text(buf, ",\"because\":", buf_string(&reason));
+    buf_text(buf, "}\n");
+}
+
+static void print_value(struct buf *buf, const struct value *value)
+{
+    char address[ADDRESS_TEXT_MAX];
+    switch ((enum value_kind)value->kind) {
+    case VALUE_ABSENT:
+        buf_char(buf, '-');
+        return;
+    case VALUE_NUMBER:
+        buf_u64(buf, value->number);
+        return;
+    case VALUE_TEXT:
+        buf_append(buf, value->text, value->len);
+        return;
+    case VALUE_ADDRESS:
+        buf_append(buf, address, address_format(address, value->address, (uint8_t)value->len));
+        return;
+    }
+}
+
+static void print_text(struct buf *buf, const struct explained *explained)
+{
+    static const char *const agreements[] = {"", ", as recorded", ", against the record"};
+    static const uint8_t shown[] = {FIELD_INTERFACE_ID, FIELD_SRCADDR,  FIELD_DSTADDR, FIELD_SRCPORT,
+                                    FIELD_DSTPORT,      FIELD_PROTOCOL, FIELD_START,   FIELD_ACTION};
+    const struct decision *decision = &explained->decision;
+    const char *verdict = verdict_name(decision->verdict);
+    const char *decider = decider_name(decision->decider);
+    for (size_t i = 0; i < sizeof shown; i++) {
+        buf_text(buf, i ? " " : "");
+        print_value(buf, &explained->record->values[shown[i]]);
+    }
+    buf_printf(buf, ": %s", verdict ? verdict : "cannot tell");
+    if (decider)
+        buf_printf(buf, " by %s", decider);
+    buf_printf(buf, "%s\n  ", agreements[explained->agreement]);
+    print_reason(buf, explained);
+    buf_char(buf, '\n');
+}
+
+static void show(void *context, const struct explained *explained)
+{
+    struct explanation *explanation = context;
+    if (explanation->settings.form == FORM_JSON)
+        print_json(&explanation->out, explained);
+    else
+        print_text(&explanation->out, explained);
+    if (explanation->out.len >= OUTPUT_CHUNK)
+        flush(explanation);
+}
+
+/* The history is read before the first answer, so a pipe is kept in a file that has no name. */
+static int keep_stream(int from, struct fault *fault)
+{
+    char chunk[65536];
+    AUTO_FCLOSE FILE *file = tmpfile();
+    ssize_t got;
+    if (!file)
+        return fault_set(fault, -errno, "cannot keep standard input in a temporary file: %s",
+                         strerror(errno));
+    while ((got = read(from, chunk, sizeof chunk)) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        int r = got < 0 ? -errno : file_write_all(fileno(file), chunk, (size_t)got);
+        if (r < 0)
+            return fault_set(fault, r, "standard input: cannot keep it: %s", strerror(-r));
+    }
+    int fd = dup(fileno(file));
+    return fd < 0 ? fault_set(fault, -errno, "standard input: %s", strerror(errno)) : fd;
+}
+
+/* The record that the operands spell, as one line. */
+static int keep_operands(int count, char **words, struct fault *fault)
+{
+    AUTO_BUF struct buf line = BUF_INIT(RECORD_TEXT_MAX);
+    AUTO_CLOSE int fd = memfd_create("record", MFD_CLOEXEC);
+    for (int i = 0; i < count; i++)
+        buf_printf(&line, "%s%s", i ? " " : "", words[i]);
+    buf_char(&line, '\n');
+    int r = fd < 0 ? -errno : line.failed ? -E2BIG : file_write_all(fd, line.data, line.len);
+    return r < 0 ? fault_set(fault, r, "the record: %s", strerror(-r)) : TAKE_FD(fd);
+}
+
+/* A descriptor whose contents can be read twice, or -1 for a named file. */
+static int open_records(struct explanation *explanation, int operands, char **words, int *ret,
+                        struct fault *fault)
+{
+    const char *from = explanation->settings.from;
+    struct stat status;
+    explanation->name = from ? from : "-";
+    *ret = -1;
+    if (operands > 0) {
+        explanation->name = "record";
+        *ret = keep_operands(operands, words, fault);
+    } else if (!from || strcmp(from, "-") == 0) {
+        *ret = keep_stream(STDIN_FILENO, fault);
+    } else if (stat(from, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
+        AUTO_CLOSE int fd = open(from, O_RDONLY | O_CLOEXEC);
+        *ret = fd < 0 ? fault_set(fault, -errno, "%s: %s", from, strerror(errno)) : keep_stream(fd, fault);
+    } else {
+        return 0;
+    }
+    return *ret < 0 ? *ret : 0;
+}
+
+static int check_settings(struct explanation *explanation, int operands, struct fault *fault)
+{
+    const struct settings *settings = &explanation->settings;
+    if (!settings->policy)
+        return fault_set(fault, -EINVAL, "--policy is missing: the folder of the AWS documents");
+    if (operands > 0 && settings->from)
+        return fault_set(fault, -EINVAL, "a record and --from: one of them is due");
+    int r = format_parse(&explanation->input_format,
+                         settings->input_format ? settings->input_format : "default", fault);
+    if (r < 0)
+        fault_prefix(fault, "--input-format");
+    return r;
+}
+
+static void policy_cleanup(struct policy **policy)
+{
+    policy_free(*policy);
+}
+
+static int explain(struct explanation *explanation, struct policy *policy, const char *path,
+                   struct fault *fault)
+{
+    const struct input_options input = {
+        .format = &explanation->input_format, .userdata = explanation, .bad_line = report_bad_line};
+    const struct explain_options explain_options = {.policy = policy,
+                                                    .path = path,
+                                                    .input = &input,
+                                                    .show = show,
+                                                    .progress = show_progress,
+                                                    .context = explanation};
+    struct explain_counts counts;
+    progress_begin(&explanation->progress, "records");
+    int r = explain_run(&explain_options, &counts, fault);
+    flush(explanation);
+    progress_clear(&explanation->progress);
+    if (counts.not_noted)
+        (void)fprintf(stderr,
+                      "%" PRIu64 " records found no place in the history: judged by the rules alone\n",
+                      counts.not_noted);
+    if (explanation->bad_lines)
+        (void)fprintf(stderr, "bad lines: %" PRIu64 "; records: %" PRIu64 "\n", explanation->bad_lines,
+                      counts.records);
+    if (r >= 0 && explanation->error < 0)
+        return fault_set(fault, explanation->error, "standard output: %s", strerror(-explanation->error));
+    return r;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    struct explanation explanation = {.command = command, .out = BUF_INIT(OUTPUT_CHUNK * 4)};
+    CLEANUP(policy_cleanup) struct policy *policy = NULL;
+    AUTO_CLOSE int fd = -1;
+    struct fault fault;
+    char path[32];
+    int operands;
+    int status;
+    if (!command_begin(command, argc, argv, &explanation.settings, &operands, &status))
+        return status;
+    int r = check_settings(&explanation, operands, &fault);
+    if (r == 0)
+        r = policy_load(&policy, explanation.settings.policy, tell, &explanation, &fault);
+    if (r < 0)
+        return command_fail(command, command_status(r), "%s", fault.text);
+    r = open_records(&explanation, operands, argv, &fd, &fault);
+    if (r == 0) {
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        r = explain(&explanation, policy, fd >= 0 ? path : explanation.settings.from, &fault);
+    }
+    buf_done(&explanation.out);
+    return r < 0 ? command_fail(command, EXIT_DATA, "%s", fault.text) : EXIT_DONE;
+}
+
+const struct command command_explain = {
+    .name = "explain",
+    .summary = "Tell which rule let each record through or stopped it",
+    .operands = "[RECORD]",
+    .details =
+        "Holds records against the documents of security groups, network ACLs, route tables, interfaces,\n"
+        "subnets, VPCs and prefix lists. Each record is answered with what the documents say to its\n"
+        "traffic, the rule or entry that decided, and whether the record agrees. Where the documents do not\n"
+        "suffice the answer is that it cannot be told, and why.\n\n"
+        "All records are one history: what answers a conversation that another record shows as begun is let\n"
+        "through by connection tracking, as AWS tracks connections. Mistakes and contradictions in the\n"
+        "documents are told on standard error.",
+    .example = "flowlog explain --policy vpc --from vpcflowlogs.log.gz",
+    .outcome = "explains each record of a file by the documents in the folder vpc",
+    .options = options,
+    .run = run,
+};
