@@ -29,6 +29,13 @@ static bool buf_grow(struct buf *buf, size_t need)
     return true;
 }
 
+void buf_wipe(struct buf *buf)
+{
+    if (buf->data)
+        explicit_bzero(buf->data, buf->cap);
+    buf_done(buf);
+}
+
 char *buf_reserve(struct buf *buf, size_t more)
 {
     if (buf->failed)

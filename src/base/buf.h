@@ -30,6 +30,10 @@ struct buf {
 void buf_done(struct buf *buf);
 #define AUTO_BUF CLEANUP(buf_done)
 
+/* The same for what holds a secret: its last bytes do not stay in memory. */
+void buf_wipe(struct buf *buf);
+#define AUTO_SECRET_BUF CLEANUP(buf_wipe)
+
 /* Makes room for `more` bytes beyond len; returns where they go, or NULL (and sets failed). */
 char *buf_reserve(struct buf *buf, size_t more) MUST_USE;
 
