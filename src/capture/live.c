@@ -41,6 +41,8 @@ struct live {
     bool adopted;
     int flow_fds[2];
     unsigned active; /* index into flow_fds */
+    __u64 position;  /* of a pass over the quiescent map: the kernel's cursor, a bucket number of 4 bytes */
+    bool under_way;  /* the pass */
     int *links;      /* unpinned links by ifindex and direction, when there are no pins */
     size_t link_count;
     struct flow_key *keys; /* READ_BATCH of each */
@@ -432,7 +434,8 @@ int live_flip(struct live *live, struct fault *fault)
     return 0;
 }
 
-/* One pass over the quiescent map by `step`, which is a batch lookup with or without deletion. */
+/* One pass over the quiescent map by `step`, which is a batch lookup with or without deletion. After an error
+ * the next call goes on where this one has stopped. */
 typedef int batch_step(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
                        const struct bpf_map_batch_opts *options);
 
@@ -440,19 +443,18 @@ static int for_each_batch(struct live *live, batch_step *step, live_flow_visitor
                           struct fault *fault)
 {
     LIBBPF_OPTS(bpf_map_batch_opts, options);
-    __u64 position = 0; /* the kernel's cursor: a bucket number, of 4 bytes */
-    bool first = true;
     for (;;) {
         __u32 count = READ_BATCH;
-        int r = step(live->flow_fds[!live->active], first ? NULL : &position, &position, live->keys,
-                     live->counts, &count, &options);
+        int r = step(live->flow_fds[!live->active], live->under_way ? &live->position : NULL, &live->position,
+                     live->keys, live->counts, &count, &options);
         bool end = r < 0 && errno == ENOENT;
         if (r < 0 && !end)
             return fault_set(fault, -errno, "cannot read the flow map: %s", strerror(errno));
-        r = visit && count ? visit(context, live->keys, live->counts, count) : 0;
-        if (r < 0 || end)
-            return r;
-        first = false;
+        live->under_way = !end;
+        if (visit && count)
+            visit(context, live->keys, live->counts, count);
+        if (end)
+            return 0;
     }
 }
 

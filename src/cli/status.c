@@ -168,10 +168,11 @@ static void write_side(struct buf *to, const struct line *line, const char *memb
 
 static void write_lost(struct buf *to, const struct line *line, const char *member)
 {
-    const json_t *side = side_of(line);
-    buf_printf(to, "%" JSON_INTEGER_FORMAT,
-               json_integer_value(json_object_get(side, "lost-full")) +
-                   json_integer_value(json_object_get(side, "lost-busy")));
+    static const char *const causes[] = {"lost-full", "lost-busy", "lost-memory"};
+    json_int_t lost = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
+        lost += json_integer_value(json_object_get(side_of(line), causes[i]));
+    buf_printf(to, "%" JSON_INTEGER_FORMAT, lost);
 }
 
 /* Of both directions together, so on the first of the two lines only. */
@@ -194,9 +195,12 @@ static void write_note(struct buf *to, const char *name, json_int_t packets)
 /* The side's counts that are mostly 0, by name, and why packets were discarded. */
 static void write_notes(struct buf *to, const struct line *line, const char *member)
 {
-    static const char *const rare[] = {"added", "lost-full", "lost-busy", "unmatched", "discarded"};
+    static const char *const rare[] = {"added",       "lost-full", "lost-busy",
+                                       "lost-memory", "unmatched", "discarded"};
     for (size_t i = 0; i < ARRAY_SIZE(rare); i++)
         write_note(to, rare[i], json_integer_value(json_object_get(side_of(line), rare[i])));
+    if (strcmp(line->direction, "ingress") == 0)
+        write_note(to, "lost-long", json_integer_value(json_object_get(line->row, "lost-long")));
     size_t i;
     const json_t *reason;
     json_array_foreach(json_object_get(line->row, member), i, reason)

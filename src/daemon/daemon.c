@@ -244,11 +244,14 @@ static void take_signal(struct daemon *daemon)
     }
 }
 
-static void drain_and_report(struct daemon *daemon)
+static bool drain_and_report(struct daemon *daemon)
 {
     struct fault fault = {0};
-    if (daemon_drain(daemon, &fault) < 0)
-        log_error("capture", "%s", fault.text[0] ? fault.text : "cannot drain the flow map: out of memory");
+    bool drained = daemon_drain(daemon, &fault) == 0;
+    if (!drained && !daemon->drain_failing)
+        log_error("capture", "%s; tried again until it works, windows stay open meanwhile", fault.text);
+    daemon->drain_failing = !drained;
+    return drained;
 }
 
 static void take_tick(struct daemon *daemon)
@@ -258,10 +261,8 @@ static void take_tick(struct daemon *daemon)
     if (read(daemon->ticks, &expirations, sizeof expirations) < 0)
         return;
     uint32_t settled = daemon_window_of(clock_wall_ns() - GRACE_NS);
-    if (settled > daemon->closed_before) {
-        drain_and_report(daemon);
+    if (settled > daemon->closed_before && drain_and_report(daemon))
         daemon_close_windows(daemon, settled);
-    }
     if (daemon->http)
         http_process(daemon->http);
     if (++ticks % (4 * RETRY_TICKS) == 0)
@@ -284,7 +285,7 @@ static void take_clock_change(struct daemon *daemon)
 static void take_wake(struct daemon *daemon)
 {
     live_wake_clear(daemon->live);
-    drain_and_report(daemon);
+    (void)drain_and_report(daemon);
 }
 
 static void dispatch(struct daemon *daemon, enum event_source source)
@@ -322,7 +323,7 @@ static void finish(struct daemon *daemon)
     daemon->capturing = false;
     live_stop(daemon->live);
     (void)rmdir(daemon->config.capture.pin_path); /* unless another daemon has pins in it */
-    drain_and_report(daemon);
+    (void)drain_and_report(daemon);
     daemon_close_windows(daemon, daemon_window_of(clock_wall_ns()) + 1);
     uint64_t deadline = clock_monotonic_ns() + STOP_PATIENCE_S * NS_PER_S;
     while (publish_retry(&daemon->publish) && clock_monotonic_ns() < deadline)

@@ -29,6 +29,13 @@ struct daemon_options {
     bool print;
 };
 
+/* What is to be done with the flow map that the kernel does not write to. */
+enum quiescent {
+    QUIESCENT_UNREAD, /* all of it, or the rest of it, is to be taken */
+    QUIESCENT_DIRTY,  /* taken; to be emptied before anything else, or its counts would be taken twice */
+    QUIESCENT_EMPTY,
+};
+
 struct daemon {
     const struct daemon_options *options;
     struct config config;
@@ -53,12 +60,14 @@ struct daemon {
     uint64_t started_s;
     uint64_t drains;
     uint64_t windows_closed;
-    uint32_t closed_before;   /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
-    uint64_t unknown_packets; /* drained for interfaces that nobody knows */
+    uint32_t closed_before; /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
+    uint64_t
+        unknown_packets; /* drained for interfaces that nobody knows, or without memory even to say whose */
     uint64_t flows_in_window; /* since the window began, for the live line */
+    enum quiescent quiescent; /* unread at first: an earlier process may have left something */
+    bool drain_failing;
     bool capturing;
-    bool first_close;     /* no window was closed by this process yet */
-    bool quiescent_dirty; /* the quiescent map was read but could not be emptied */
+    bool first_close; /* no window was closed by this process yet */
     bool stopping;
     bool live_line; /* standard error is a terminal */
 };
@@ -73,8 +82,7 @@ void daemon_close(struct daemon *daemon);
 int daemon_drain(struct daemon *daemon, struct fault *fault) MUST_USE;
 
 /* The same events from the journal. */
-int daemon_take_flow(struct daemon *daemon, const struct flow_key *key,
-                     const struct flow_counts *counts) MUST_USE;
+void daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const struct flow_counts *counts);
 void daemon_take_account(struct daemon *daemon, const struct account_key *key, const struct account *account);
 void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets);
 void daemon_close_taken(struct daemon *daemon, uint32_t before);

@@ -91,12 +91,11 @@ static void publish_early(struct daemon *daemon, uint32_t window)
 static int add_flow(struct daemon *daemon, uint16_t index, const struct registered *entry,
                     const struct flow_key *key, const struct flow_counts *counts)
 {
-    struct ledger_row *row = is_excluded(daemon->config.capture.exclude, key)
-                                 ? ledger_row(&daemon->windows.ledger, key->window, index)
-                                 : NULL;
-    if (row) {
-        row->side[key->direction & 1].excluded += counts->packets;
-        return 0;
+    if (is_excluded(daemon->config.capture.exclude, key)) {
+        struct ledger_row *row = ledger_row(&daemon->windows.ledger, key->window, index);
+        if (row)
+            row->side[key->direction & 1].excluded += counts->packets;
+        return row ? 0 : -ENOMEM;
     }
     bool egress = (key->direction == FLOW_EGRESS) != (entry->interface.role == INTERFACE_PORT);
     int r = windows_add(&daemon->windows, index, egress, key, counts);
@@ -106,60 +105,54 @@ static int add_flow(struct daemon *daemon, uint16_t index, const struct register
     return windows_add(&daemon->windows, index, egress, key, counts);
 }
 
-int daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const struct flow_counts *counts)
+void daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const struct flow_counts *counts)
 {
     uint16_t index;
     const struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
-    if (entry)
-        return add_flow(daemon, index, entry, key, counts);
-    daemon->unknown_packets += counts->packets;
-    return 0;
+    if (!entry || add_flow(daemon, index, entry, key, counts) < 0)
+        daemon->unknown_packets += counts->packets;
 }
 
-static int take_flows(void *context, const struct flow_key *keys, const struct flow_counts *counts,
-                      uint32_t count)
+static void take_flows(void *context, const struct flow_key *keys, const struct flow_counts *counts,
+                       uint32_t count)
 {
     struct daemon *daemon = context;
     recover_note_flows(daemon, keys, counts, count);
-    for (uint32_t i = 0; i < count; i++) {
-        int r = daemon_take_flow(daemon, &keys[i], &counts[i]);
-        if (r < 0)
-            return r;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        daemon_take_flow(daemon, &keys[i], &counts[i]);
     daemon->flows_in_window += count;
-    return 0;
 }
 
-/* Once read, the quiescent map must be emptied before anything else, or its counts would be taken twice. */
-static int empty_quiescent(struct daemon *daemon, struct fault *fault)
+/* From unread over dirty to empty, going on where an earlier attempt failed: nothing is taken twice. */
+static int take_quiescent(struct daemon *daemon, struct fault *fault)
 {
-    int r = live_clear(daemon->live, fault);
-    daemon->quiescent_dirty = r < 0;
-    if (r == 0)
-        recover_note_cleared(daemon);
+    int r = 0;
+    if (daemon->quiescent == QUIESCENT_UNREAD) {
+        r = live_read(daemon->live, take_flows, daemon, fault);
+        if (r == 0) {
+            recover_note_drained(daemon);
+            daemon->quiescent = QUIESCENT_DIRTY;
+        }
+    }
+    if (r == 0 && daemon->quiescent == QUIESCENT_DIRTY) {
+        r = live_clear(daemon->live, fault);
+        if (r == 0) {
+            recover_note_cleared(daemon);
+            daemon->quiescent = QUIESCENT_EMPTY;
+        }
+    }
     return r;
-}
-
-static int read_quiescent(struct daemon *daemon, struct fault *fault)
-{
-    int r = live_read(daemon->live, take_flows, daemon, fault);
-    if (r < 0)
-        return r;
-    recover_note_drained(daemon);
-    return empty_quiescent(daemon, fault);
 }
 
 int daemon_drain(struct daemon *daemon, struct fault *fault)
 {
-    int r = 0;
-    if (daemon->quiescent_dirty)
-        r = empty_quiescent(daemon, fault);
-    else if (daemon->drains == 0) /* what an earlier process left in the quiescent map */
-        r = read_quiescent(daemon, fault);
+    int r = take_quiescent(daemon, fault);
     if (r == 0)
         r = live_flip(daemon->live, fault);
-    if (r == 0)
-        r = read_quiescent(daemon, fault);
+    if (r == 0) {
+        daemon->quiescent = QUIESCENT_UNREAD;
+        r = take_quiescent(daemon, fault);
+    }
     daemon->drains++;
     return r;
 }
@@ -187,14 +180,23 @@ void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, u
         ledger_add_discards(row, key, packets);
 }
 
-/* Noted before the kernel forgets it; one that a killed daemon had noted already may still be there, once. */
+static const struct ledger_row *noted_row(struct daemon *daemon, uint32_t ifindex, uint32_t window)
+{
+    uint16_t index;
+    return registry_find(&daemon->registry, ifindex, &index)
+               ? ledger_find(&daemon->windows.ledger, window, index)
+               : NULL;
+}
+
+/*
+ * Accounts and discards are noted before the kernel forgets them. What a killed daemon had noted may still be
+ * there at the first close, once, and is in the ledger already.
+ */
 static void take_account(void *context, const struct account_key *key, const struct account *account)
 {
     struct daemon *daemon = context;
-    uint16_t index;
-    const struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
-    const struct ledger_row *row = entry ? ledger_find(&daemon->windows.ledger, key->window, index) : NULL;
-    if (row && row->balanced && daemon->first_close)
+    const struct ledger_row *row = daemon->first_close ? noted_row(daemon, key->ifindex, key->window) : NULL;
+    if (row && row->balanced)
         return;
     recover_note_account(daemon, key, account);
     daemon_take_account(daemon, key, account);
@@ -202,8 +204,12 @@ static void take_account(void *context, const struct account_key *key, const str
 
 static void take_discard(void *context, const struct discard_key *key, uint64_t packets)
 {
-    recover_note_discard(context, key, packets);
-    daemon_take_discard(context, key, packets);
+    struct daemon *daemon = context;
+    const struct ledger_row *row = daemon->first_close ? noted_row(daemon, key->ifindex, key->window) : NULL;
+    if (row && ledger_has_discards(row, key))
+        return;
+    recover_note_discard(daemon, key, packets);
+    daemon_take_discard(daemon, key, packets);
 }
 
 static void check_ledger(const struct daemon *daemon, uint32_t window)
@@ -237,6 +243,17 @@ static bool open_long_window(struct daemon *daemon, uint64_t start)
     return daemon->long_window_open;
 }
 
+static void lose_to_long_window(struct daemon *daemon, const struct flow_table *minute,
+                                const struct flow *flow)
+{
+    struct ledger_row *row =
+        ledger_row(&daemon->windows.ledger, (uint32_t)(minute->window / WINDOW_SECONDS), flow->interface);
+    if (row)
+        row->lost_long += flow->packets;
+    else
+        daemon->unknown_packets += flow->packets;
+}
+
 /* Ten minutes are made of settled minutes. */
 static void add_to_long_window(struct daemon *daemon, const struct flow_table *minute)
 {
@@ -253,10 +270,12 @@ static void add_to_long_window(struct daemon *daemon, const struct flow_table *m
         moved.last_s = (uint16_t)(moved.last_s + (minute->window - start));
         if (!flow->packets || flow_table_add(&daemon->long_window, &moved))
             continue;
-        publish_long_window(daemon); /* full: in parts */
-        if (!open_long_window(daemon, start) || !flow_table_add(&daemon->long_window, &moved))
-            log_error("flow", "no memory: %llu packets are missing from the ten-minute window",
-                      (unsigned long long)moved.packets);
+        if (daemon->long_window.count >= daemon->long_window.max_count) {
+            publish_long_window(daemon); /* full: in parts */
+            if (open_long_window(daemon, start) && flow_table_add(&daemon->long_window, &moved))
+                continue;
+        }
+        lose_to_long_window(daemon, minute, flow);
     }
 }
 

@@ -238,7 +238,7 @@ static struct window_sum sum_ledger(const struct ledger *ledger, const struct fl
         if (!row)
             continue;
         sum.ip_packets += ledger_ip_packets(row);
-        sum.lost += ledger_lost(row);
+        sum.lost += ledger_lost(row, flows->interval);
     }
     return sum;
 }

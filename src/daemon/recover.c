@@ -40,6 +40,8 @@ struct noted_flow {
     struct flow_counts counts;
 };
 
+enum { FLOWS_PER_NOTE = 1024 }; /* on the stack: what is drained must be noted, memory or not */
+
 struct noted_account {
     struct account_key key;
     struct account account;
@@ -86,14 +88,14 @@ void recover_note_interface(struct daemon *daemon, const struct registered *entr
 void recover_note_flows(struct daemon *daemon, const struct flow_key *keys, const struct flow_counts *counts,
                         uint32_t count)
 {
-    AUTO_FREE struct noted_flow *flows = calloc(count, sizeof *flows);
-    if (!flows) {
-        daemon->journal_failures++;
-        return;
+    struct noted_flow flows[FLOWS_PER_NOTE];
+    for (uint32_t done = 0; done < count;) {
+        uint32_t part = count - done < FLOWS_PER_NOTE ? count - done : FLOWS_PER_NOTE;
+        for (uint32_t i = 0; i < part; i++)
+            flows[i] = (struct noted_flow){keys[done + i], counts[done + i]};
+        note(daemon, NOTE_FLOWS, flows, part * sizeof *flows);
+        done += part;
     }
-    for (uint32_t i = 0; i < count; i++)
-        flows[i] = (struct noted_flow){keys[i], counts[i]};
-    note(daemon, NOTE_FLOWS, flows, count * sizeof *flows);
 }
 
 void recover_note_drained(struct daemon *daemon)
@@ -206,16 +208,13 @@ static int replay_interface(struct daemon *daemon, const struct noted_interface 
     return 0;
 }
 
-static int replay_flows(struct daemon *daemon, const char *payload, uint32_t len)
+static void replay_flows(struct daemon *daemon, const char *payload, uint32_t len)
 {
     for (uint32_t at = 0; at + sizeof(struct noted_flow) <= len; at += sizeof(struct noted_flow)) {
         struct noted_flow flow;
         memcpy(&flow, payload + at, sizeof flow);
-        int r = daemon_take_flow(daemon, &flow.key, &flow.counts);
-        if (r < 0)
-            return r;
+        daemon_take_flow(daemon, &flow.key, &flow.counts);
     }
-    return 0;
 }
 
 /* Lengths are those this version wrote; a note of another length is none of ours and is passed over. */
@@ -229,9 +228,9 @@ static int replay_note(void *context, uint32_t type, const void *payload, uint32
         return replay_start(daemon, payload);
     if (type == NOTE_INTERFACE && len == sizeof(struct noted_interface))
         return replay_interface(daemon, payload);
-    if (type == NOTE_FLOWS)
-        return replay_flows(daemon, payload, len);
-    if (type == NOTE_ACCOUNT && len == sizeof(struct noted_account)) {
+    if (type == NOTE_FLOWS) {
+        replay_flows(daemon, payload, len);
+    } else if (type == NOTE_ACCOUNT && len == sizeof(struct noted_account)) {
         const struct noted_account *noted = payload;
         daemon_take_account(daemon, &noted->key, &noted->account);
     } else if (type == NOTE_DISCARD && len == sizeof(struct noted_discard)) {
@@ -283,7 +282,8 @@ int recover_open(struct daemon *daemon, struct fault *fault)
         r = journal_open(&daemon->journal, path, survey.usable ? survey.keep : 0, fault);
     if (r < 0)
         return r;
-    daemon->quiescent_dirty = survey.usable && survey.uncleared;
+    if (survey.usable && survey.uncleared)
+        daemon->quiescent = QUIESCENT_DIRTY;
     if (!survey.usable)
         recover_compact(daemon);
     return 0;
@@ -332,7 +332,7 @@ void recover_compact(struct daemon *daemon)
 {
     struct fault fault = {0};
     if (!daemon->journal || daemon->publish.waiting_count || daemon->long_window_open ||
-        daemon->quiescent_dirty)
+        (daemon->drains && daemon->quiescent != QUIESCENT_EMPTY))
         return;
     if (journal_rewrite(daemon->journal, fill_journal, daemon, &fault) < 0) {
         daemon->journal_failures++;

@@ -107,8 +107,8 @@ static json_t *side_status(const struct ledger_side *side)
     const struct number numbers[] = {
         {"seen", side->seen},           {"recorded", side->recorded},   {"excluded", side->excluded},
         {"not-ip", side->not_ip},       {"malformed", side->malformed}, {"added", side->added},
-        {"lost-full", side->lost_full}, {"lost-busy", side->lost_busy}, {"unmatched", side->unmatched},
-        {"discarded", side->discarded},
+        {"lost-full", side->lost_full}, {"lost-busy", side->lost_busy}, {"lost-memory", side->lost_memory},
+        {"unmatched", side->unmatched}, {"discarded", side->discarded},
     };
     set_numbers(object, numbers, ARRAY_SIZE(numbers));
     return object;
@@ -149,7 +149,7 @@ int64_t daemon_counter_difference(const struct registered *entry)
 
 static const char *log_status(const struct ledger_row *row)
 {
-    if (ledger_lost(row))
+    if (ledger_lost(row, WINDOW_SECONDS))
         return "SKIPDATA";
     return ledger_ip_packets(row) ? "OK" : "NODATA";
 }
@@ -169,6 +169,7 @@ static json_t *ledger_row_status(const struct daemon *daemon, const struct ledge
     if (open)
         return object;
     json_object_set_new(object, "difference", json_integer(daemon_counter_difference(entry)));
+    json_object_set_new(object, "lost-long", json_integer((json_int_t)row->lost_long));
     json_object_set_new(object, "log-status", json_string(log_status(row)));
     return object;
 }

@@ -71,15 +71,29 @@ void ledger_add_side(struct ledger_side *to, const struct ledger_side *from)
     to->added += from->added;
     to->lost_full += from->lost_full;
     to->lost_busy += from->lost_busy;
+    to->lost_memory += from->lost_memory;
     to->unmatched += from->unmatched;
     to->discarded += from->discarded;
+}
+
+static bool is_reason(const struct ledger_reason *reason, const struct discard_key *key)
+{
+    return reason->reason == key->reason && reason->direction == key->direction;
+}
+
+bool ledger_has_discards(const struct ledger_row *row, const struct discard_key *key)
+{
+    for (unsigned i = 0; i < LEDGER_REASONS && row->reasons[i].packets; i++)
+        if (is_reason(&row->reasons[i], key))
+            return true;
+    return false;
 }
 
 void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, uint64_t packets)
 {
     for (unsigned i = 0; i < LEDGER_REASONS; i++) {
         struct ledger_reason *reason = &row->reasons[i];
-        if (reason->packets && (reason->reason != key->reason || reason->direction != key->direction))
+        if (reason->packets && !is_reason(reason, key))
             continue;
         reason->reason = key->reason;
         reason->direction = key->direction;
@@ -91,14 +105,14 @@ void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, 
 int64_t ledger_difference(const struct ledger_side *side)
 {
     return (int64_t)(side->seen - side->recorded - side->excluded - side->not_ip - side->malformed -
-                     side->lost_full - side->lost_busy);
+                     side->lost_full - side->lost_busy - side->lost_memory);
 }
 
-uint64_t ledger_lost(const struct ledger_row *row)
+uint64_t ledger_lost(const struct ledger_row *row, uint32_t interval)
 {
-    uint64_t lost = 0;
+    uint64_t lost = interval > WINDOW_SECONDS ? row->lost_long : 0;
     for (unsigned i = 0; i < FLOW_DIRECTIONS; i++)
-        lost += row->side[i].lost_full + row->side[i].lost_busy;
+        lost += row->side[i].lost_full + row->side[i].lost_busy + row->side[i].lost_memory;
     return lost;
 }
 

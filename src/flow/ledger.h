@@ -23,17 +23,19 @@ struct ledger_side {
     uint64_t excluded; /* by configuration */
     uint64_t not_ip;
     uint64_t malformed;
-    uint64_t added;     /* part of seen: rejected before the hook could count them */
-    uint64_t lost_full; /* no place in the kernel's map */
-    uint64_t lost_busy; /* the kernel's map did not take the update */
-    uint64_t unmatched; /* rejects whose accepted twin was not found: left ACCEPT, no part of the balance */
-    uint64_t discarded; /* accepted, later discarded for no security reason; part of recorded */
+    uint64_t added;       /* part of seen: rejected before the hook could count them */
+    uint64_t lost_full;   /* no place in the kernel's map */
+    uint64_t lost_busy;   /* the kernel's map did not take the update */
+    uint64_t lost_memory; /* drained, and no memory here to keep them */
+    uint64_t unmatched;   /* rejects whose accepted twin was not found: left ACCEPT, no part of the balance */
+    uint64_t discarded;   /* accepted, later discarded for no security reason; part of recorded */
 };
 
 struct ledger_row {
     uint32_t window; /* WINDOW_SECONDS since the epoch */
     uint16_t interface;
-    bool balanced; /* the kernel's account has arrived */
+    bool balanced;      /* the kernel's account has arrived */
+    uint64_t lost_long; /* recorded in this window, and no memory to keep them for the ten minutes as well */
     struct ledger_side side[FLOW_DIRECTIONS];
     struct ledger_reason {
         uint32_t reason; /* the kernel's number */
@@ -64,11 +66,14 @@ void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, 
 
 void ledger_add_side(struct ledger_side *to, const struct ledger_side *from);
 
+/* Whether discards for that reason, in that direction, are in the row. */
+bool ledger_has_discards(const struct ledger_row *row, const struct discard_key *key);
+
 /* seen less everything accounted for; 0 when the side closes. */
 int64_t ledger_difference(const struct ledger_side *side);
 
 /* IP packets seen, whatever became of them. */
 uint64_t ledger_ip_packets(const struct ledger_row *row);
 
-/* Packets of the row that no record holds. */
-uint64_t ledger_lost(const struct ledger_row *row);
+/* Packets of the row that no record of an interval of that many seconds holds. */
+uint64_t ledger_lost(const struct ledger_row *row, uint32_t interval);

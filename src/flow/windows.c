@@ -71,12 +71,22 @@ static uint16_t offset_of(uint64_t wall_ns, const struct flow_table *table)
     return (uint16_t)(offset < table->interval ? offset : table->interval - 1);
 }
 
+/* Deltas are signed: what a lost flow is taken back later is lost as well, and the sum is right. */
+static int lose(struct windows *windows, uint16_t interface, const struct flow_key *key, uint64_t packets)
+{
+    struct ledger_row *row = ledger_row(&windows->ledger, key->window, interface);
+    if (!row)
+        return -ENOMEM;
+    row->side[key->direction & 1].lost_memory += packets;
+    return 0;
+}
+
 int windows_add(struct windows *windows, uint16_t interface, bool egress, const struct flow_key *key,
                 const struct flow_counts *counts)
 {
     struct flow_table *table = open_window(windows, key->window);
     if (!table)
-        return -ENOMEM;
+        return lose(windows, interface, key, counts->packets);
     struct flow flow = {
         .source_port = key->source_port,
         .destination_port = key->destination_port,
@@ -95,7 +105,7 @@ int windows_add(struct windows *windows, uint16_t interface, bool egress, const 
     memcpy(flow.destination, key->destination, sizeof flow.destination);
     if (flow_table_add(table, &flow))
         return 0;
-    return table->count >= table->max_count ? -ENOSPC : -ENOMEM;
+    return table->count >= table->max_count ? -ENOSPC : lose(windows, interface, key, counts->packets);
 }
 
 void windows_export(const struct flow_table *table, const struct flow *flow, uint32_t ifindex, bool turned,

@@ -30,7 +30,8 @@ void windows_done(struct windows *windows);
 
 /*
  * Adds one delta to its window. `egress` is the direction as it is to be recorded. -ENOSPC when the window's
- * table is full: hand it over early and add again. -ENOMEM.
+ * table is full: hand it over early and add again. What finds no memory is lost, and the ledger says so;
+ * -ENOMEM when there was none for the ledger either.
  */
 int windows_add(struct windows *windows, uint16_t interface, bool egress, const struct flow_key *key,
                 const struct flow_counts *counts) MUST_USE;
