@@ -94,8 +94,10 @@ static const struct metric metrics_table[] = {
     {"flowlog_lost_packets", METRIC_COUNTER, SIDE(lost_full), .unit = "packets", .label = "cause=\"full\"",
      .help =
          "Packets that no record holds; records say SKIPDATA. Cause \"full\": no room in the kernel's map; "
-         "\"busy\": it did not take the update."},
+         "\"busy\": it did not take the update; \"memory\": the daemon had none for the flow."},
     {"flowlog_lost_packets", METRIC_COUNTER, SIDE(lost_busy), .unit = "packets", .label = "cause=\"busy\""},
+    {"flowlog_lost_packets", METRIC_COUNTER, SIDE(lost_memory), .unit = "packets",
+     .label = "cause=\"memory\""},
     {"flowlog_added_packets", METRIC_COUNTER, SIDE(added), .unit = "packets",
      .help = "Part of those seen: rejected before they could be counted."},
     {"flowlog_unmatched_packets", METRIC_COUNTER, SIDE(unmatched), .unit = "packets",

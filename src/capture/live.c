@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "flow.skel.h"
 
 /* Not in the headers of Debian 12; values of the kernel's ABI (6.6). */
@@ -200,18 +200,50 @@ static int start(struct live *live, const struct live_options *options, struct f
     return attach_drop_program(live, generation, fault);
 }
 
-/* Another daemon that ends may take the parent away, empty as it then is, between the two steps. */
+/* Of a path with a folder: without its last component. */
+static void parent_of(const char *path, char ret[static 256])
+{
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(ret, 256, "%.*s", slash ? (int)(slash - path) : 0, path);
+}
+
+/*
+ * Daemons share the folder above their own pins: the lock is on the one above that, which nobody removes, and
+ * held while the two below are made or removed. Without permission to open it there is nothing to lock, nor
+ * anything to make or remove in it. Returns a descriptor that holds the lock until it is closed, or -1.
+ */
+static int lock_pins(const char *pins)
+{
+    char shared[256];
+    char above[256];
+    parent_of(pins, shared);
+    parent_of(shared, above);
+    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)flock(fd, LOCK_EX);
+    return fd;
+}
+
 static int make_pin_folder(const char *path, struct fault *fault)
 {
-    for (int tries = 0; tries < 10; tries++) {
-        if (mkdir(path, 0700) == 0 || errno == EEXIST)
-            return 0;
-        int error = errno;
-        if (error != ENOENT || file_make_folders(path, 0700, NULL) < 0)
-            return fault_set(fault, -error, "%s: cannot create the folder for pins: %s", path,
-                             strerror(error));
-    }
-    return fault_set(fault, -ENOENT, "%s: cannot create the folder for pins", path);
+    char shared[256];
+    AUTO_CLOSE const int lock = lock_pins(path);
+    (void)lock;
+    parent_of(path, shared);
+    if ((mkdir(shared, 0700) < 0 && errno != EEXIST) || (mkdir(path, 0700) < 0 && errno != EEXIST))
+        return fault_set(fault, -errno, "%s: cannot create the folder for pins: %s", path, strerror(errno));
+    return 0;
+}
+
+/* The shared folder stays as long as another daemon has pins in it. */
+static void remove_pin_folder(const char *path)
+{
+    char shared[256];
+    AUTO_CLOSE const int lock = lock_pins(path);
+    (void)lock;
+    parent_of(path, shared);
+    if (rmdir(path) == 0)
+        (void)rmdir(shared);
 }
 
 int live_open(struct live **ret, const struct live_options *options, struct fault *fault)
@@ -540,7 +572,7 @@ static void remove_pins(const struct live *live)
         pin_path(live, path, bpf_map__name(map));
         (void)unlink(path);
     }
-    (void)rmdir(live->pins);
+    remove_pin_folder(live->pins);
 }
 
 void live_stop(struct live *live)

@@ -19,8 +19,9 @@ enum live_attach { LIVE_ATTACH_AUTO, LIVE_ATTACH_TCX, LIVE_ATTACH_CLSACT };
 struct live_options {
     uint32_t map_entries;
     enum live_attach attach;
-    const char
-        *pin_folder; /* on a bpf file system; NULL: nothing is pinned, and nothing outlives the process */
+    /* On a bpf file system, in a folder of its own kind: daemons share that one, the first makes and the last
+     * removes it. NULL: nothing is pinned, and nothing outlives the process. */
+    const char *pin_folder;
 };
 
 struct live;

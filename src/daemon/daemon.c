@@ -24,6 +24,7 @@
 #define GRACE_NS (1500 * NS_PER_MS)
 #define RETRY_TICKS 5
 #define STOP_PATIENCE_S 5
+#define LAST_DRAIN_TRIES 20
 #define BPF_FILE_SYSTEM 0xcafe4a11
 
 enum event_source {
@@ -109,10 +110,9 @@ static void pin_folder(const struct daemon *daemon, char ret[static PATH_MAX])
     ret[0] = '\0';
     (void)snprintf(parent, sizeof parent, "%s", daemon->config.capture.pin_path);
     char *slash = strrchr(parent, '/');
-    if (mkdir(parent, 0700) < 0 && errno != EEXIST && slash)
+    if (slash && access(parent, F_OK) < 0)
         *slash = '\0';
     if (statfs(parent, &status) < 0 || status.f_type != BPF_FILE_SYSTEM) {
-        (void)rmdir(daemon->config.capture.pin_path);
         log_warning(
             "capture",
             "%s is not on a bpf file system: capture goes on, but packets are lost when the daemon dies. "
@@ -261,7 +261,8 @@ static void take_tick(struct daemon *daemon)
     if (read(daemon->ticks, &expirations, sizeof expirations) < 0)
         return;
     uint32_t settled = daemon_window_of(clock_wall_ns() - GRACE_NS);
-    if (settled > daemon->closed_before && drain_and_report(daemon))
+    bool due = settled > daemon->closed_before;
+    if ((due || daemon->drain_failing) && drain_and_report(daemon) && due)
         daemon_close_windows(daemon, settled);
     if (daemon->http)
         http_process(daemon->http);
@@ -322,8 +323,8 @@ static void finish(struct daemon *daemon)
 {
     daemon->capturing = false;
     live_stop(daemon->live);
-    (void)rmdir(daemon->config.capture.pin_path); /* unless another daemon has pins in it */
-    (void)drain_and_report(daemon);
+    for (int tries = 0; !drain_and_report(daemon) && tries < LAST_DRAIN_TRIES; tries++)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 100 * NS_PER_MS}, NULL);
     daemon_close_windows(daemon, daemon_window_of(clock_wall_ns()) + 1);
     uint64_t deadline = clock_monotonic_ns() + STOP_PATIENCE_S * NS_PER_S;
     while (publish_retry(&daemon->publish) && clock_monotonic_ns() < deadline)

@@ -87,6 +87,10 @@ void daemon_take_account(struct daemon *daemon, const struct account_key *key, c
 void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets);
 void daemon_close_taken(struct daemon *daemon, uint32_t before);
 
+/* What they had led to: flows of the open window, and of the open ten minutes, that start at `start`. */
+void daemon_restore_flow(struct daemon *daemon, uint64_t start, const struct flow *flow);
+void daemon_restore_long_flow(struct daemon *daemon, uint64_t start, const struct flow *flow);
+
 /* Takes the accounts from the kernel and closes every window before `before` (WINDOW_SECONDS since the
  * epoch). */
 void daemon_close_windows(struct daemon *daemon, uint32_t before);

@@ -243,19 +243,43 @@ static bool open_long_window(struct daemon *daemon, uint64_t start)
     return daemon->long_window_open;
 }
 
-static void lose_to_long_window(struct daemon *daemon, const struct flow_table *minute,
-                                const struct flow *flow)
+static void lose_to_long_window(struct daemon *daemon, uint64_t minute, const struct flow *flow)
 {
     struct ledger_row *row =
-        ledger_row(&daemon->windows.ledger, (uint32_t)(minute->window / WINDOW_SECONDS), flow->interface);
+        ledger_row(&daemon->windows.ledger, (uint32_t)(minute / WINDOW_SECONDS), flow->interface);
     if (row)
         row->lost_long += flow->packets;
     else
         daemon->unknown_packets += flow->packets;
 }
 
+void daemon_restore_flow(struct daemon *daemon, uint64_t start, const struct flow *flow)
+{
+    windows_restore(&daemon->windows, start, flow, is_turned, &daemon->registry);
+}
+
+void daemon_restore_long_flow(struct daemon *daemon, uint64_t start, const struct flow *flow)
+{
+    if ((!daemon->long_window_open && !open_long_window(daemon, start)) ||
+        !flow_table_add(&daemon->long_window, flow))
+        lose_to_long_window(daemon, start, flow);
+}
+
+static void add_to_long_window(struct daemon *daemon, uint64_t minute, const struct flow *flow)
+{
+    uint64_t start = daemon->long_window.window;
+    if (flow_table_add(&daemon->long_window, flow))
+        return;
+    if (daemon->long_window.count >= daemon->long_window.max_count) {
+        publish_long_window(daemon); /* full: in parts */
+        if (open_long_window(daemon, start) && flow_table_add(&daemon->long_window, flow))
+            return;
+    }
+    lose_to_long_window(daemon, minute, flow);
+}
+
 /* Ten minutes are made of settled minutes. */
-static void add_to_long_window(struct daemon *daemon, const struct flow_table *minute)
+static void lengthen(struct daemon *daemon, const struct flow_table *minute)
 {
     uint64_t start = minute->window / 600 * 600;
     if (daemon->long_window_open && daemon->long_window.window != start)
@@ -268,14 +292,8 @@ static void add_to_long_window(struct daemon *daemon, const struct flow_table *m
         struct flow moved = *flow;
         moved.first_s = (uint16_t)(moved.first_s + (minute->window - start));
         moved.last_s = (uint16_t)(moved.last_s + (minute->window - start));
-        if (!flow->packets || flow_table_add(&daemon->long_window, &moved))
-            continue;
-        if (daemon->long_window.count >= daemon->long_window.max_count) {
-            publish_long_window(daemon); /* full: in parts */
-            if (open_long_window(daemon, start) && flow_table_add(&daemon->long_window, &moved))
-                continue;
-        }
-        lose_to_long_window(daemon, minute, flow);
+        if (flow->packets)
+            add_to_long_window(daemon, minute->window, &moved);
     }
 }
 
@@ -289,8 +307,8 @@ static void close_window(struct daemon *daemon, uint32_t window)
     window = (uint32_t)(flows.window / WINDOW_SECONDS);
     check_ledger(daemon, window);
     daemon->windows_closed++;
-    if (publish_wants(&daemon->publish, 600)) {
-        add_to_long_window(daemon, &flows);
+    if (daemon->long_window_open || publish_wants(&daemon->publish, 600)) {
+        lengthen(daemon, &flows);
         if ((window + 1) % 10 == 0)
             publish_long_window(daemon);
     }

@@ -11,10 +11,13 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 
+/* Raise when any payload below changes: a journal of another version is begun afresh. */
+#define JOURNAL_VERSION ((uint64_t)2 << 32 | WIRE_VERSION)
+
 /* Numbers of the journal's records; never reused. */
 enum note {
     NOTE_START =
-        1, /* u64 WIRE_VERSION, u64 next sequence, u64 windows before this are closed; 0: capture ended */
+        1, /* u64 JOURNAL_VERSION, u64 next sequence, u64 windows before this are closed; 0: capture ended */
     NOTE_INTERFACE = 2,
     NOTE_FLOWS = 3,
     NOTE_DRAINED = 4, /* all flows of one drain are noted; those before the last such note count */
@@ -23,7 +26,15 @@ enum note {
     NOTE_DISCARD = 7,
     NOTE_CLOSE = 8,     /* u64: windows before this were closed */
     NOTE_PUBLISHED = 9, /* u64: sequence delivered everywhere */
+    NOTE_BEGIN = 13,    /* u64: the window in which the kernel began to count, anew */
+
+    /* What a journal that is written anew begins with: not events, but what they have led to. */
+    NOTE_REGISTERED = 10,
+    NOTE_TABLE = 11, /* struct noted_table, then struct flow, any number */
+    NOTE_LEDGER = 12,
 };
+
+enum { FLOWS_PER_NOTE = 1024 }; /* on the stack: what is drained must be noted, memory or not */
 
 struct noted_interface {
     uint32_t ifindex;
@@ -40,8 +51,6 @@ struct noted_flow {
     struct flow_counts counts;
 };
 
-enum { FLOWS_PER_NOTE = 1024 }; /* on the stack: what is drained must be noted, memory or not */
-
 struct noted_account {
     struct account_key key;
     struct account account;
@@ -50,6 +59,19 @@ struct noted_account {
 struct noted_discard {
     struct discard_key key;
     uint64_t packets;
+};
+
+struct noted_registered {
+    uint32_t index; /* in the registry: what flows and ledger rows below mean by `interface` */
+    uint32_t gone;
+    uint32_t gone_window;
+    struct noted_interface interface;
+};
+
+/* Part of a table, open when the journal was written: of one minute, or of ten. */
+struct noted_table {
+    uint64_t start;
+    uint64_t interval;
 };
 
 static void note(struct daemon *daemon, enum note type, const void *payload, size_t len)
@@ -157,7 +179,7 @@ static int survey_note(void *context, uint32_t type, const void *payload, uint32
     uint64_t version = 0;
     if (type == NOTE_START && len == 3 * sizeof version) {
         memcpy(&version, payload, sizeof version);
-        survey->usable = version == WIRE_VERSION;
+        survey->usable = version == JOURNAL_VERSION;
     }
     if (!survey->usable)
         return 0;
@@ -192,9 +214,8 @@ static int replay_start(struct daemon *daemon, const void *payload)
     return 0;
 }
 
-static int replay_interface(struct daemon *daemon, const struct noted_interface *noted)
+static int fill_entry(struct registered *entry, const struct noted_interface *noted)
 {
-    struct registered *entry = registry_add(&daemon->registry, noted->ifindex);
     if (!entry)
         return -ENOMEM;
     entry->since_window = noted->since_window;
@@ -208,6 +229,56 @@ static int replay_interface(struct daemon *daemon, const struct noted_interface 
     return 0;
 }
 
+static int replay_interface(struct daemon *daemon, const struct noted_interface *noted)
+{
+    uint16_t index;
+    struct registered *before = registry_find(&daemon->registry, noted->ifindex, &index);
+    if (before && !before->gone) {
+        before->gone = true;
+        before->gone_window = noted->since_window;
+    }
+    return fill_entry(registry_add(&daemon->registry, noted->ifindex), noted);
+}
+
+static int replay_registered(struct daemon *daemon, const struct noted_registered *noted)
+{
+    if (noted->index >= REGISTRY_MAX)
+        return 0;
+    struct registered *entry =
+        registry_put(&daemon->registry, (uint16_t)noted->index, noted->interface.ifindex);
+    int r = fill_entry(entry, &noted->interface);
+    if (r < 0)
+        return r;
+    entry->gone = noted->gone;
+    entry->gone_window = noted->gone_window;
+    return 0;
+}
+
+static void replay_table(struct daemon *daemon, const char *payload, uint32_t len)
+{
+    struct noted_table noted;
+    memcpy(&noted, payload, sizeof noted);
+    for (uint32_t at = sizeof noted; at + sizeof(struct flow) <= len; at += sizeof(struct flow)) {
+        struct flow flow;
+        memcpy(&flow, payload + at, sizeof flow);
+        if (flow.interface >= daemon->registry.count)
+            continue;
+        if (noted.interval == WINDOW_SECONDS)
+            daemon_restore_flow(daemon, noted.start, &flow);
+        else
+            daemon_restore_long_flow(daemon, noted.start, &flow);
+    }
+}
+
+static void replay_ledger(struct daemon *daemon, const struct ledger_row *noted)
+{
+    struct ledger_row *row = noted->interface < daemon->registry.count
+                                 ? ledger_row(&daemon->windows.ledger, noted->window, noted->interface)
+                                 : NULL;
+    if (row)
+        *row = *noted;
+}
+
 static void replay_flows(struct daemon *daemon, const char *payload, uint32_t len)
 {
     for (uint32_t at = 0; at + sizeof(struct noted_flow) <= len; at += sizeof(struct noted_flow)) {
@@ -217,15 +288,39 @@ static void replay_flows(struct daemon *daemon, const char *payload, uint32_t le
     }
 }
 
+static int replay_state(struct daemon *daemon, uint32_t type, const void *payload, uint32_t len)
+{
+    if (type == NOTE_REGISTERED && len == sizeof(struct noted_registered))
+        return replay_registered(daemon, payload);
+    if (type == NOTE_TABLE && len >= sizeof(struct noted_table))
+        replay_table(daemon, payload, len);
+    if (type == NOTE_LEDGER && len == sizeof(struct ledger_row))
+        replay_ledger(daemon, payload);
+    return 0;
+}
+
+/* The kernel has not gone on counting (the machine was restarted): what there is, is all there will be. */
+static void end_interrupted_capture(struct daemon *daemon, uint32_t now)
+{
+    if (daemon->windows.count) {
+        const struct flow_table *last = &daemon->windows.open[daemon->windows.count - 1];
+        daemon_close_taken(daemon, (uint32_t)(last->window / WINDOW_SECONDS) + 1);
+    }
+    daemon->closed_before = now;
+}
+
 /* Lengths are those this version wrote; a note of another length is none of ours and is passed over. */
 static int replay_note(void *context, uint32_t type, const void *payload, uint32_t len, uint64_t end)
 {
     struct replaying *replaying = context;
     struct daemon *daemon = replaying->daemon;
+    uint64_t window;
     if (end > replaying->keep)
         return 0;
     if (type == NOTE_START && len == 3 * sizeof(uint64_t))
         return replay_start(daemon, payload);
+    if (type >= NOTE_REGISTERED && type <= NOTE_LEDGER)
+        return replay_state(daemon, type, payload, len);
     if (type == NOTE_INTERFACE && len == sizeof(struct noted_interface))
         return replay_interface(daemon, payload);
     if (type == NOTE_FLOWS) {
@@ -236,10 +331,12 @@ static int replay_note(void *context, uint32_t type, const void *payload, uint32
     } else if (type == NOTE_DISCARD && len == sizeof(struct noted_discard)) {
         const struct noted_discard *noted = payload;
         daemon_take_discard(daemon, &noted->key, noted->packets);
-    } else if (type == NOTE_CLOSE && len == sizeof(uint64_t)) {
-        uint64_t before;
-        memcpy(&before, payload, sizeof before);
-        daemon_close_taken(daemon, (uint32_t)before);
+    } else if (type == NOTE_CLOSE && len == sizeof window) {
+        memcpy(&window, payload, sizeof window);
+        daemon_close_taken(daemon, (uint32_t)window);
+    } else if (type == NOTE_BEGIN && len == sizeof window) {
+        memcpy(&window, payload, sizeof window);
+        end_interrupted_capture(daemon, (uint32_t)window);
     }
     return 0;
 }
@@ -247,17 +344,6 @@ static int replay_note(void *context, uint32_t type, const void *payload, uint32
 static void journal_path(const struct daemon *daemon, char ret[static PATH_MAX])
 {
     (void)snprintf(ret, PATH_MAX, "%s/journal", daemon->options->state);
-}
-
-/* The kernel has not gone on counting (the machine was restarted): what there is, is all there will be. */
-static void end_interrupted_capture(struct daemon *daemon)
-{
-    uint32_t now = daemon_window_of(clock_wall_ns());
-    if (daemon->windows.count) {
-        const struct flow_table *last = &daemon->windows.open[daemon->windows.count - 1];
-        daemon_close_taken(daemon, (uint32_t)(last->window / WINDOW_SECONDS) + 1);
-    }
-    daemon->closed_before = now;
 }
 
 int recover_open(struct daemon *daemon, struct fault *fault)
@@ -272,8 +358,9 @@ int recover_open(struct daemon *daemon, struct fault *fault)
     daemon->publish.holding = true; /* nothing goes out while the past is being gone through */
     if (r == 0 && survey.usable)
         r = journal_read(path, replay_note, &replaying, fault);
+    uint64_t now = daemon_window_of(clock_wall_ns());
     if (r == 0 && !live_adopted(daemon->live))
-        end_interrupted_capture(daemon);
+        end_interrupted_capture(daemon, (uint32_t)now);
     daemon->publish.holding = false;
     daemon->publish.delivered = NULL;
     daemon->publish.delivered_count = 0;
@@ -286,41 +373,74 @@ int recover_open(struct daemon *daemon, struct fault *fault)
         daemon->quiescent = QUIESCENT_DIRTY;
     if (!survey.usable)
         recover_compact(daemon);
+    else if (!live_adopted(daemon->live))
+        note(daemon, NOTE_BEGIN, &now, sizeof now);
     return 0;
 }
 
-static int fill_flows(struct journal *fresh, const struct daemon *daemon, const struct flow_table *table)
+static int fill_registry(struct journal *fresh, const struct daemon *daemon)
 {
-    size_t position = 0;
-    const struct flow *flow;
-    while ((flow = flow_table_next(table, &position))) {
-        const struct registered *entry = registry_at(&daemon->registry, flow->interface);
-        bool turned = entry->interface.role == INTERFACE_PORT;
-        struct noted_flow noted;
-        windows_export(table, flow, entry->ifindex, turned, &noted.key, &noted.counts);
-        int r = journal_append(fresh, NOTE_FLOWS, &noted, sizeof noted);
-        if (r < 0)
-            return r;
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < daemon->registry.count; i++) {
+        const struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        if (!entry->used)
+            continue;
+        const struct noted_registered noted = {.index = i,
+                                               .gone = entry->gone,
+                                               .gone_window = entry->gone_window,
+                                               .interface = noted_interface_of(entry)};
+        r = journal_append(fresh, NOTE_REGISTERED, &noted, sizeof noted);
     }
-    return 0;
+    return r;
 }
 
-/* Rows of the ledger stay out: those of closed windows are delivered, those of open ones still in the kernel.
- */
+static int fill_table(struct journal *fresh, const struct flow_table *table)
+{
+    struct {
+        struct noted_table table;
+        struct flow flows[FLOWS_PER_NOTE];
+    } noted = {.table = {table->window, table->interval}};
+    int r = 0;
+    for (size_t done = 0; r == 0 && done < table->count; done += FLOWS_PER_NOTE) {
+        size_t part = table->count - done < FLOWS_PER_NOTE ? table->count - done : FLOWS_PER_NOTE;
+        memcpy(noted.flows, table->flows + done, part * sizeof noted.flows[0]);
+        r = journal_append(fresh, NOTE_TABLE, &noted,
+                           (uint32_t)(sizeof noted.table + part * sizeof noted.flows[0]));
+    }
+    return r;
+}
+
+/* Of windows that are open, or part of the ten minutes that are: the others' records are delivered. */
+static int fill_ledger(struct journal *fresh, const struct daemon *daemon)
+{
+    const struct ledger *ledger = &daemon->windows.ledger;
+    uint32_t oldest = daemon->long_window_open ? (uint32_t)(daemon->long_window.window / WINDOW_SECONDS)
+                                               : daemon->closed_before;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ledger->count; i++)
+        if (ledger->rows[i].window >= oldest)
+            r = journal_append(fresh, NOTE_LEDGER, &ledger->rows[i], sizeof ledger->rows[i]);
+    return r;
+}
+
+static int fill_state(struct journal *fresh, const struct daemon *daemon)
+{
+    int r = fill_registry(fresh, daemon);
+    for (size_t i = 0; r == 0 && i < daemon->windows.count; i++)
+        r = fill_table(fresh, &daemon->windows.open[i]);
+    if (r == 0 && daemon->long_window_open)
+        r = fill_table(fresh, &daemon->long_window);
+    return r == 0 ? fill_ledger(fresh, daemon) : r;
+}
+
 static int fill_journal(struct journal *fresh, void *context)
 {
-    struct daemon *daemon = context;
-    uint64_t start[3] = {WIRE_VERSION, daemon->publish.sequence,
+    const struct daemon *daemon = context;
+    uint64_t start[3] = {JOURNAL_VERSION, daemon->publish.sequence,
                          daemon->stopping ? 0 : daemon->closed_before};
     int r = journal_append(fresh, NOTE_START, start, sizeof start);
-    for (uint32_t i = 0; r == 0 && !daemon->stopping && i < daemon->registry.count; i++) {
-        if (!registry_at(&daemon->registry, (uint16_t)i)->used)
-            continue;
-        struct noted_interface noted = noted_interface_of(registry_at(&daemon->registry, (uint16_t)i));
-        r = journal_append(fresh, NOTE_INTERFACE, &noted, sizeof noted);
-    }
-    for (size_t i = 0; r == 0 && i < daemon->windows.count; i++)
-        r = fill_flows(fresh, daemon, &daemon->windows.open[i]);
+    if (r == 0 && !daemon->stopping)
+        r = fill_state(fresh, daemon);
     if (r == 0)
         r = journal_append(fresh, NOTE_DRAINED, "", 0);
     if (r == 0)
@@ -331,7 +451,7 @@ static int fill_journal(struct journal *fresh, void *context)
 void recover_compact(struct daemon *daemon)
 {
     struct fault fault = {0};
-    if (!daemon->journal || daemon->publish.waiting_count || daemon->long_window_open ||
+    if (!daemon->journal || daemon->publish.waiting_count ||
         (daemon->drains && daemon->quiescent != QUIESCENT_EMPTY))
         return;
     if (journal_rewrite(daemon->journal, fill_journal, daemon, &fault) < 0) {

@@ -30,5 +30,6 @@ void recover_note_discard(struct daemon *daemon, const struct discard_key *key, 
 void recover_note_close(struct daemon *daemon, uint32_t before);
 void recover_note_published(void *context, uint64_t sequence);
 
-/* When nothing waits for delivery: the journal is written anew with the open windows alone. */
+/* When nothing waits for delivery: the journal is written anew with the open windows alone, and the ledger of
+ * theirs and of those that the open ten minutes are made of. */
 void recover_compact(struct daemon *daemon);

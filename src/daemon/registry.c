@@ -44,11 +44,8 @@ struct registered *registry_at(const struct registry *registry, uint16_t index)
     return registry->entries[index];
 }
 
-static struct registered *unused_entry(struct registry *registry)
+static struct registered *append_entry(struct registry *registry)
 {
-    for (uint32_t i = 0; i < registry->count; i++)
-        if (!registry->entries[i]->used)
-            return registry->entries[i];
     if (registry->count == REGISTRY_MAX)
         return NULL;
     struct registered **entries =
@@ -62,11 +59,30 @@ static struct registered *unused_entry(struct registry *registry)
     return entry;
 }
 
+static struct registered *unused_entry(struct registry *registry)
+{
+    for (uint32_t i = 0; i < registry->count; i++)
+        if (!registry->entries[i]->used)
+            return registry->entries[i];
+    return append_entry(registry);
+}
+
 struct registered *registry_add(struct registry *registry, uint32_t ifindex)
 {
     struct registered *entry = unused_entry(registry);
     if (!entry)
         return NULL;
+    *entry = (struct registered){.used = true, .ifindex = ifindex};
+    return entry;
+}
+
+struct registered *registry_put(struct registry *registry, uint16_t index, uint32_t ifindex)
+{
+    while (registry->count <= index)
+        if (!append_entry(registry))
+            return NULL;
+    struct registered *entry = registry->entries[index];
+    interface_done(&entry->interface);
     *entry = (struct registered){.used = true, .ifindex = ifindex};
     return entry;
 }

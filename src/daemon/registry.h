@@ -54,6 +54,10 @@ struct registered *registry_at(const struct registry *registry, uint16_t index);
 /* A free entry, cleared and marked used; NULL when there is no room. */
 struct registered *registry_add(struct registry *registry, uint32_t ifindex);
 
+/* The entry at that index, cleared and marked used, from a journal; those below it that were not used stay
+ * so. NULL when there is no memory. */
+struct registered *registry_put(struct registry *registry, uint16_t index, uint32_t ifindex);
+
 /* Frees entries that went before `window`. */
 void registry_forget(struct registry *registry, uint32_t window);
 

@@ -108,35 +108,6 @@ int windows_add(struct windows *windows, uint16_t interface, bool egress, const 
     return table->count >= table->max_count ? -ENOSPC : lose(windows, interface, key, counts->packets);
 }
 
-void windows_export(const struct flow_table *table, const struct flow *flow, uint32_t ifindex, bool turned,
-                    struct flow_key *ret_key, struct flow_counts *ret_counts)
-{
-    bool egress = (flow->bits & FLOW_BIT_EGRESS) != 0;
-    *ret_key = (struct flow_key){
-        .ifindex = ifindex,
-        .window = (uint32_t)(table->window / WINDOW_SECONDS),
-        .source_port = flow->source_port,
-        .destination_port = flow->destination_port,
-        .protocol = flow->protocol,
-        .family = flow->bits & FLOW_BIT_IPV6 ? 6 : 4,
-        .direction = egress != turned ? FLOW_EGRESS : FLOW_INGRESS,
-        .reject = flow->reject,
-    };
-    memcpy(ret_key->source, flow->source, sizeof ret_key->source);
-    memcpy(ret_key->destination, flow->destination, sizeof ret_key->destination);
-    *ret_counts = (struct flow_counts){
-        .packets = flow->packets,
-        .bytes = flow->bytes,
-        .first_ns = (table->window + flow->first_s) * NS_PER_S,
-        .last_ns = (table->window + flow->last_s) * NS_PER_S,
-        .fin = (flow->tcp_flags & TCP_FIN) != 0,
-        .syn = (flow->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN,
-        .rst = (flow->tcp_flags & TCP_RST) != 0,
-        .syn_ack = (flow->tcp_flags & TCP_ACK) != 0,
-        .drop_reason = flow->drop_reason,
-    };
-}
-
 /* The rejected twin of an accepted flow, the largest if several controls rejected. */
 static struct flow *rejected_twin(const struct flow_table *table, const struct flow *accepted)
 {
@@ -186,6 +157,18 @@ static struct ledger_side *side_of(struct windows *windows, const struct flow_ta
         ledger_row(&windows->ledger, (uint32_t)(table->window / WINDOW_SECONDS), flow->interface);
     bool egress = (flow->bits & FLOW_BIT_EGRESS) != 0;
     return row ? &row->side[egress != turned(context, flow->interface)] : NULL;
+}
+
+void windows_restore(struct windows *windows, uint64_t start, const struct flow *flow, windows_turned *turned,
+                     void *context)
+{
+    struct flow_table *table = open_window(windows, (uint32_t)(start / WINDOW_SECONDS));
+    if (table && flow_table_add(table, flow))
+        return;
+    const struct flow_table lost = {.window = start};
+    struct ledger_side *side = side_of(windows, &lost, flow, turned, context);
+    if (side)
+        side->lost_memory += flow->packets;
 }
 
 /*

@@ -45,9 +45,10 @@ typedef bool windows_turned(void *context, uint16_t interface);
 bool windows_take(struct windows *windows, uint32_t before, windows_turned *turned, void *context,
                   struct flow_table *ret) MUST_USE;
 
-/* A flow of an open window as the delta that windows_add would make it from. */
-void windows_export(const struct flow_table *table, const struct flow *flow, uint32_t ifindex, bool turned,
-                    struct flow_key *ret_key, struct flow_counts *ret_counts);
+/* A flow as it stood in the open window that starts at `start`, from a journal. What finds no place is lost,
+ * and the ledger says so; `turned` as for windows_take. */
+void windows_restore(struct windows *windows, uint64_t start, const struct flow *flow, windows_turned *turned,
+                     void *context);
 
 /* The table of that window, or NULL. */
 struct flow_table *windows_find(struct windows *windows, uint32_t window);

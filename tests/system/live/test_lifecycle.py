@@ -2,6 +2,7 @@
 """Starting, stopping, dying and starting again: nothing of ours is left, nothing of others is touched, and no packet
 is lost or counted twice."""
 
+import fcntl
 import os
 import pwd
 import random
@@ -244,6 +245,25 @@ def test_two_namespaces_at_once(host, net, start):
         check(left, {leaving: (11, 11 * 128), leaving._replace(destination_port=4343): (13, 13 * 128)}, host.host)
         traffic.udp(host.client, SOURCE, TARGET, 4444, 17, 100)
         check(right, {_flow(4444): (28, 28 * 128), _flow(4343, REJECT): (13, 13 * 128)}, host.client)
+
+
+def test_shared_folder_of_pins_is_made_under_a_lock(host, start, sink, pin_path):
+    """Daemons that come and go at once do not take the folder above their pins from under each other."""
+    daemon = start(host.host, [interface("eth0")], capture={"pin-path": pin_path})
+    daemon.stop()
+    above = os.open(os.path.dirname(pin_path), os.O_RDONLY)
+    try:
+        fcntl.flock(above, fcntl.LOCK_EX)
+        starting = threading.Thread(target=daemon.start)
+        starting.start()
+        time.sleep(1)
+        assert starting.is_alive() and not os.path.exists(pin_path)
+    finally:
+        os.close(above)
+    starting.join()
+    assert daemon.is_capturing() and bpf.pins(pin_path)
+    daemon.stop()
+    assert not os.path.exists(pin_path)
 
 
 def test_second_daemon_of_one_state_is_refused(host, start, sink):

@@ -161,19 +161,38 @@ static void test_windows_come_oldest_first(void **state)
     assert_false(windows_take(&windows, MINUTE + 2, not_turned, NULL, &table));
 }
 
-static void test_export_is_what_add_takes(void **state)
+/* A flow goes into a journal and back as it is, a debt of packets included. */
+static void test_restored_flow_is_settled_like_any(void **state)
 {
     (void)state;
-    struct flow_key key;
-    struct flow_counts counts;
-    size_t position = 0;
-    assert_int_equal(add(MINUTE, 1000, REJECT_NETFILTER, 3), 0);
-    const struct flow_table *table = windows_find(&windows, MINUTE);
-    windows_export(table, flow_table_next(table, &position), 0, false, &key, &counts);
-    struct flow_key expected = key_of(MINUTE, 1000, REJECT_NETFILTER);
-    assert_memory_equal(&key, &expected, sizeof key);
-    assert_int_equal(counts.packets, 3);
-    assert_int_equal(counts.syn, 1);
+    const uint64_t start = (uint64_t)MINUTE * WINDOW_SECONDS;
+    assert_int_equal(add(MINUTE, 1000, REJECT_NONE, 5), 0);
+    struct flow debt = *find(windows_find(&windows, MINUTE), 1000, REJECT_NONE);
+    struct flow rejected = debt;
+    debt.packets = (uint64_t)-2;
+    debt.bytes = (uint64_t)-80;
+    rejected.packets = 2;
+    rejected.bytes = 80;
+    rejected.reject = REJECT_NETFILTER;
+    windows_restore(&windows, start, &debt, not_turned, NULL);
+    windows_restore(&windows, start, &rejected, not_turned, NULL);
+    struct flow_table table = take(MINUTE + 1);
+    assert_int_equal(find(&table, 1000, REJECT_NONE)->packets, 3);
+    assert_int_equal(find(&table, 1000, REJECT_NETFILTER)->packets, 2);
+    assert_int_equal(ingress(MINUTE)->recorded, 5);
+    flow_table_done(&table);
+}
+
+static void test_restored_flow_without_a_place_is_lost(void **state)
+{
+    (void)state;
+    for (uint16_t port = 1; port <= 4; port++)
+        assert_int_equal(add(MINUTE, port, REJECT_NONE, 1), 0);
+    const struct flow flow = {.source_port = 5, .packets = 7, .bits = FLOW_BIT_EGRESS};
+    windows_restore(&windows, (uint64_t)MINUTE * WINDOW_SECONDS, &flow, not_turned, NULL);
+    const struct ledger_row *row = ledger_find(&windows.ledger, MINUTE, 0);
+    assert_non_null(row);
+    assert_int_equal(row->side[FLOW_EGRESS].lost_memory, 7);
 }
 
 int main(void)
@@ -185,7 +204,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reject_before_the_hook_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_table_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_windows_come_oldest_first, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_export_is_what_add_takes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restored_flow_is_settled_like_any, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restored_flow_without_a_place_is_lost, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
