@@ -19,6 +19,8 @@ enum input_form { FORM_NOT_KNOWN, FORM_TEXT, FORM_JSON };
 enum { NOT_A_RECORD = 0, A_RECORD = 1 }; /* what a line or document turned out to be */
 
 struct input {
+    const struct input_reader *reader; /* NULL: text, read here */
+    void *reader_state;
     const char *path; /* borrowed */
     struct input_options options;
     struct source *source;
@@ -84,10 +86,25 @@ int input_open(struct input **ret, const char *path, const struct input_options 
     return 0;
 }
 
+int input_wrap(struct input **ret, const struct input_reader *reader, void *state, struct fault *fault)
+{
+    struct input *input = calloc(1, sizeof *input);
+    if (!input) {
+        reader->free(state);
+        return fault_set(fault, -ENOMEM, "out of memory");
+    }
+    input->reader = reader;
+    input->reader_state = state;
+    *ret = input;
+    return 0;
+}
+
 void input_free(struct input *input)
 {
     if (!input)
         return;
+    if (input->reader)
+        input->reader->free(input->reader_state);
     json_decref(input->document);
     lines_done(&input->lines);
     source_free(input->source);
@@ -96,11 +113,15 @@ void input_free(struct input *input)
 
 const struct format *input_format(const struct input *input)
 {
+    if (input->reader)
+        return input->reader->format(input->reader_state);
     return input->last_was_json ? &input->json_format : &input->format;
 }
 
 struct input_counts input_counts(const struct input *input)
 {
+    if (input->reader)
+        return input->reader->counts(input->reader_state);
     return (struct input_counts){
         .records = input->records,
         .bad_lines = input->bad_lines,
@@ -376,6 +397,8 @@ static int take_next(struct input *input, struct fault *fault)
 
 int input_next(struct input *input, const struct record **ret, struct fault *fault)
 {
+    if (input->reader)
+        return input->reader->next(input->reader_state, ret, fault);
     int r;
     do
         r = take_next(input, fault);

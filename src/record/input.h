@@ -33,6 +33,18 @@ struct input_counts {
     uint64_t bytes_total; /* 0 where nobody knows */
 };
 
+/* Where the records come from something other than text lines: what the functions below call instead. */
+struct input_reader {
+    int (*next)(void *state, const struct record **ret, struct fault *fault);
+    const struct format *(*format)(const void *state);
+    struct input_counts (*counts)(const void *state);
+    void (*free)(void *state);
+};
+
+/* `state` becomes the input's, also on failure. */
+int input_wrap(struct input **ret, const struct input_reader *reader, void *state,
+               struct fault *fault) MUST_USE;
+
 /* `path` and what the options point to are borrowed until input_free. */
 int input_open(struct input **ret, const char *path, const struct input_options *options,
                struct fault *fault) MUST_USE;

@@ -60,16 +60,6 @@ void record_write_json(struct buf *buf, const struct format *format, const struc
     buf_append(buf, "}\n", 2);
 }
 
-/* A word of foreign JSON has to fit a text line as well. */
-static int check_word(enum field_id field, const char *text, size_t len, struct fault *fault)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] <= ' ')
-            return fault_set(fault, -EINVAL, "%s: a space or control character in the value",
-                             field_catalogue[field].name);
-    return 0;
-}
-
 static int read_string(struct value *value, enum field_id field, const json_t *string, struct fault *fault)
 {
     const char *text = json_string_value(string);
@@ -78,8 +68,7 @@ static int read_string(struct value *value, enum field_id field, const json_t *s
         value->kind = VALUE_ABSENT;
         return 0;
     }
-    int r = check_word(field, text, len, fault);
-    return r < 0 ? r : value_parse(value, field, text, len, fault);
+    return value_parse_string(value, field, text, len, fault);
 }
 
 static int read_value(struct value *value, enum field_id field, const json_t *member, struct fault *fault)

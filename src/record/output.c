@@ -26,6 +26,8 @@ struct output {
     struct buf packed;
     struct gzip_writer *gzip; /* NULL where the form is not compressed */
     void (*write_record)(struct buf *buf, const struct format *format, const struct record *record);
+    const struct output_writer *writer; /* NULL: text, written here */
+    void *writer_state;
     struct format format;
     int fd;
     bool is_stdout;
@@ -55,6 +57,8 @@ static const struct {
     [OUTPUT_JSON_GZ] = {".json.gz", record_write_json, NULL, false, true},
     [OUTPUT_CSV] = {".csv", record_write_csv, record_write_csv_header, true, false},
     [OUTPUT_CSV_GZ] = {".csv.gz", record_write_csv, record_write_csv_header, true, true},
+    [OUTPUT_PARQUET] = {".parquet", NULL, NULL, false, false},
+    [OUTPUT_PARQUET_GZ] = {".gz.parquet", NULL, NULL, false, true},
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -96,6 +100,8 @@ void output_abandon(struct output *output)
 {
     if (!output)
         return;
+    if (output->writer_state)
+        output->writer->abandon(output->writer_state);
     if (output->aside[0])
         (void)unlink(output->aside);
     output_free(output);
@@ -140,9 +146,9 @@ static int open_file(struct output *output, const char *path, struct fault *faul
 int output_open(struct output **ret, const char *path, enum output_form form, const struct format *format,
                 bool header, struct fault *fault)
 {
-    if (path && (ends_with(path, ".parquet") || ends_with(path, ".zst")))
+    if (!forms[form].write_record || (path && ends_with(path, ".zst")))
         return fault_set(fault, -ENOTSUP, "%s: this form cannot be written; use .log, .log.gz, .json or .csv",
-                         path);
+                         path ? path : "standard output");
     CLEANUP(output_cleanup) struct output *output = calloc(1, sizeof *output);
     if (!output)
         return fault_set(fault, -ENOMEM, "out of memory");
@@ -167,6 +173,25 @@ int output_open(struct output **ret, const char *path, enum output_form form, co
     return 0;
 }
 
+int output_open_with(struct output **ret, const char *path, const struct output_writer *writer,
+                     const struct format *format, struct fault *fault)
+{
+    if (!path || strcmp(path, "-") == 0)
+        return fault_set(fault, -EINVAL, "standard output cannot take this form: name a file");
+    CLEANUP(output_cleanup) struct output *output = calloc(1, sizeof *output);
+    if (!output)
+        return fault_set(fault, -ENOMEM, "out of memory");
+    output->writer = writer;
+    output->fd = -1;
+    int r = open_file(output, path, fault);
+    if (r == 0)
+        r = writer->open(&output->writer_state, output->fd, output->path, format, fault);
+    if (r < 0)
+        return r;
+    *ret = TAKE(output);
+    return 0;
+}
+
 static int flush_plain(struct output *output, bool last, struct fault *fault)
 {
     struct buf *ready = &output->plain;
@@ -186,6 +211,8 @@ static int flush_plain(struct output *output, bool last, struct fault *fault)
 
 int output_write(struct output *output, const struct record *record, struct fault *fault)
 {
+    if (output->writer)
+        return output->writer->write(output->writer_state, record, fault);
     output->write_record(&output->plain, &output->format, record);
     return output->plain.len < FLUSH_AT ? 0 : flush_plain(output, false, fault);
 }
@@ -197,7 +224,7 @@ void output_set_format(struct output *output, const struct format *format)
 
 int output_flush(struct output *output, struct fault *fault)
 {
-    return flush_plain(output, false, fault);
+    return output->writer ? 0 : flush_plain(output, false, fault);
 }
 
 static int put_in_place(struct output *output, struct fault *fault)
@@ -215,6 +242,7 @@ static int put_in_place(struct output *output, struct fault *fault)
 int output_close(struct output *output, struct fault *fault)
 {
     CLEANUP(output_cleanup) struct output *owned = output;
-    int r = flush_plain(owned, true, fault);
+    int r = owned->writer ? owned->writer->close(TAKE(owned->writer_state), fault)
+                          : flush_plain(owned, true, fault);
     return r < 0 || !owned->aside[0] ? r : put_in_place(owned, fault);
 }

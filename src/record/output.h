@@ -11,12 +11,14 @@
 #include "record/record.h"
 
 enum output_form {
-    OUTPUT_TEXT,    /* .log or anything else */
-    OUTPUT_TEXT_GZ, /* .log.gz: one gzip member */
-    OUTPUT_JSON,    /* .json: JSON lines */
-    OUTPUT_JSON_GZ, /* .json.gz */
-    OUTPUT_CSV,     /* .csv: RFC 4180, always with a header line; `-` is an empty cell */
-    OUTPUT_CSV_GZ,  /* .csv.gz */
+    OUTPUT_TEXT,       /* .log or anything else */
+    OUTPUT_TEXT_GZ,    /* .log.gz: one gzip member */
+    OUTPUT_JSON,       /* .json: JSON lines */
+    OUTPUT_JSON_GZ,    /* .json.gz */
+    OUTPUT_CSV,        /* .csv: RFC 4180, always with a header line; `-` is an empty cell */
+    OUTPUT_CSV_GZ,     /* .csv.gz */
+    OUTPUT_PARQUET,    /* .parquet: not written here, see output_open_with() */
+    OUTPUT_PARQUET_GZ, /* .gz.parquet: its columns packed by gzip */
 };
 
 struct output;
@@ -28,11 +30,24 @@ bool output_form_is_gzip(enum output_form form);
 /*
  * `path` NULL or "-" is standard output. A header line comes first, once, if asked for (text forms only). A
  * file is written beside its name and put in place by output_close; what is no regular file (a pipe,
- * /dev/null) is written straight into. `format` is copied. -ENOTSUP for a name that asks for a form we do not
- * write (.parquet, .zst).
+ * /dev/null) is written straight into. `format` is copied. -ENOTSUP for a name that asks for a form
+ * that is not written here (.parquet, .zst).
  */
 int output_open(struct output **ret, const char *path, enum output_form form, const struct format *format,
                 bool header, struct fault *fault) MUST_USE;
+
+/* What writes a form that is no text, into the file that is open as `fd` and stays the output's. */
+struct output_writer {
+    int (*open)(void **ret, int fd, const char *name, const struct format *format, struct fault *fault);
+    int (*write)(void *state, const struct record *record, struct fault *fault);
+    int (*close)(void *state, struct fault *fault); /* completes the file; frees in every case */
+    void (*abandon)(void *state);
+};
+
+/* An output to a file as output_open() puts it in place. -EINVAL for standard output. */
+int output_open_with(struct output **ret, const char *path, const struct output_writer *writer,
+                     const struct format *format, struct fault *fault) MUST_USE;
+
 int output_write(struct output *output, const struct record *record, struct fault *fault) MUST_USE;
 
 /* Other fields from the next record on; JSON only, where each record names its own. */

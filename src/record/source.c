@@ -29,10 +29,11 @@ struct source {
 
 static const struct {
     uint8_t bytes[MAGIC_LEN];
-    const char *name;
+    const char *what;
 } foreign_forms[] = {
-    {{'P', 'A', 'R', '1'}, "Parquet"},
-    {{0x28, 0xb5, 0x2f, 0xfd}, "zstd"},
+    {{'P', 'A', 'R', '1'},
+     "Parquet, which has its index at the end and cannot be read from a pipe: save it to a file"},
+    {{0x28, 0xb5, 0x2f, 0xfd}, "a zstd file, which cannot be read; text, gzip, JSON and Parquet can"},
 };
 
 void source_free(struct source *source)
@@ -76,8 +77,7 @@ static int read_magic(struct source *source, struct fault *fault)
     }
     for (size_t i = 0; i < ARRAY_SIZE(foreign_forms); i++)
         if (source->held_len >= MAGIC_LEN && memcmp(source->raw, foreign_forms[i].bytes, MAGIC_LEN) == 0)
-            return fault_set(fault, -ENOTSUP, "%s: a %s file, which cannot be read; text, gzip and JSON can",
-                             source->path, foreign_forms[i].name);
+            return fault_set(fault, -ENOTSUP, "%s: %s", source->path, foreign_forms[i].what);
     if (gzip_is_magic(source->held, source->held_len) && gzip_reader_new(&source->gzip) < 0)
         return fault_set(fault, -ENOMEM, "%s: out of memory", source->path);
     return 0;

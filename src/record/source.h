@@ -10,7 +10,8 @@
 
 struct source;
 
-/* "-" is standard input. -ENOTSUP for Parquet and zstd, which are recognised and not read. */
+/* "-" is standard input. -ENOTSUP for Parquet and zstd, which are recognised and not read
+ * here. */
 int source_open(struct source **ret, const char *path, struct fault *fault) MUST_USE;
 void source_free(struct source *source);
 

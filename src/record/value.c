@@ -150,6 +150,16 @@ int value_parse(struct value *ret, enum field_id field, const char *text, size_t
     return 0;
 }
 
+int value_parse_string(struct value *ret, enum field_id field, const char *text, size_t len,
+                       struct fault *fault)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] <= ' ')
+            return fault_set(fault, -EINVAL, "%s: a space or control character in the value",
+                             field_catalogue[field].name);
+    return value_parse(ret, field, text, len, fault);
+}
+
 /* Length of the UTF-8 sequence that begins at text, or 0. */
 static size_t utf8_sequence(const unsigned char *text, size_t len)
 {

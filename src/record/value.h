@@ -17,6 +17,10 @@
 int value_parse(struct value *ret, enum field_id field, const char *text, size_t len,
                 struct fault *fault) MUST_USE;
 
+/* The same of text that was not cut out of a line, such as a JSON string: a space in it is refused, too. */
+int value_parse_string(struct value *ret, enum field_id field, const char *text, size_t len,
+                       struct fault *fault) MUST_USE;
+
 /* A number that some other notation held, against the field's bound. */
 int value_check_number(struct value *ret, enum field_id field, uint64_t number, struct fault *fault) MUST_USE;
 

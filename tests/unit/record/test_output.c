@@ -166,8 +166,9 @@ static void test_what_cannot_be_created(void **state)
         struct output *output = NULL;
         struct fault fault = {0};
         format_set_default(&format);
-        assert_int_equal(output_open(&output, cases[i].path, OUTPUT_TEXT, &format, false, &fault),
-                         cases[i].error);
+        assert_int_equal(
+            output_open(&output, cases[i].path, output_form_of(cases[i].path), &format, false, &fault),
+            cases[i].error);
         assert_null(output);
         assert_non_null(strstr(fault.text, cases[i].path));
     }
