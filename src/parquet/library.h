@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * DuckDB's C API, loaded when it is first needed: it costs 27 ms and 34 MiB, which programs that touch
+ * neither Parquet nor SQL shall not pay. Functions are called as `duckdb->query(…)`.
+ */
+
+#include <duckdb.h>
+
+#include "base/fault.h"
+
+/* What we use of it, without its `duckdb_`. */
+#define DUCKDB_FUNCTIONS(X)                                                                                  \
+    X(bind_add_result_column)                                                                                \
+    X(bind_get_extra_info)                                                                                   \
+    X(close)                                                                                                 \
+    X(column_count)                                                                                          \
+    X(column_name)                                                                                           \
+    X(column_type)                                                                                           \
+    X(connect)                                                                                               \
+    X(create_config)                                                                                         \
+    X(create_logical_type)                                                                                   \
+    X(create_table_function)                                                                                 \
+    X(data_chunk_get_size)                                                                                   \
+    X(data_chunk_get_vector)                                                                                 \
+    X(data_chunk_set_size)                                                                                   \
+    X(destroy_config)                                                                                        \
+    X(destroy_data_chunk)                                                                                    \
+    X(destroy_logical_type)                                                                                  \
+    X(destroy_prepare)                                                                                       \
+    X(destroy_result)                                                                                        \
+    X(destroy_table_function)                                                                                \
+    X(disconnect)                                                                                            \
+    X(execute_prepared_streaming)                                                                            \
+    X(fetch_chunk)                                                                                           \
+    X(free)                                                                                                  \
+    X(function_get_extra_info)                                                                               \
+    X(function_set_error)                                                                                    \
+    X(init_set_max_threads)                                                                                  \
+    X(open_ext)                                                                                              \
+    X(prepare)                                                                                               \
+    X(prepare_error)                                                                                         \
+    X(query)                                                                                                 \
+    X(register_table_function)                                                                               \
+    X(result_error)                                                                                          \
+    X(set_config)                                                                                            \
+    X(table_function_set_extra_info)                                                                         \
+    X(table_function_set_function)                                                                           \
+    X(table_function_set_init)                                                                               \
+    X(table_function_set_bind)                                                                               \
+    X(table_function_set_name)                                                                               \
+    X(vector_ensure_validity_writable)                                                                       \
+    X(vector_get_data)                                                                                       \
+    X(vector_get_validity)                                                                                   \
+    X(vector_size)
+
+struct duckdb_functions {
+#define X(name) __typeof__(&duckdb_##name) name;
+    DUCKDB_FUNCTIONS(X)
+#undef X
+};
+
+/* From any thread. The table stays valid for good. -ELIBACC when the library or a function of it is missing.
+ */
+int library_load(const struct duckdb_functions **ret, struct fault *fault) MUST_USE;
+
+/* The same where it is known to be loaded: in what DuckDB calls. */
+const struct duckdb_functions *library_loaded(void);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* An in-memory database of its own and a connection to it. Nothing here knows of Parquet. */
+
+#include "base/buf.h"
+#include "parquet/library.h"
+
+struct session {
+    const struct duckdb_functions *duckdb;
+    duckdb_database database;
+    duckdb_connection connection;
+};
+
+struct session_options {
+    unsigned threads;
+    uint64_t memory_bytes; /* of what DuckDB accounts for; nothing is spilled to disk */
+};
+
+/* A session belongs to one thread at a time; several may be open. */
+int session_open(struct session *ret, const struct session_options *options, struct fault *fault) MUST_USE;
+
+/* Also of one that was zeroed and never opened. */
+void session_close(struct session *session);
+
+/* Runs a statement whose result nobody wants. */
+int session_run(const struct session *session, const char *sql, struct fault *fault) MUST_USE;
+
+/* Runs a query whose rows are made while chunks are fetched. *ret is to be destroyed only on success. */
+int session_stream(const struct session *session, const char *sql, duckdb_result *ret,
+                   struct fault *fault) MUST_USE;
+
+/* The next rows, to be destroyed; NULL at the end. */
+int session_fetch(const struct session *session, duckdb_result *result, duckdb_data_chunk *ret,
+                  struct fault *fault) MUST_USE;
+
+/* DuckDB's message as a fault; a negative errno, -ENOSPC and -ENOMEM among them where the message tells. */
+int session_fault(const char *message, struct fault *fault);
+
+/* Files are named to DuckDB by their descriptors, as a path may hold what SQL takes for a pattern, a scheme
+ * or a partition. */
+#define SESSION_FILE_MAX 32
+const char *session_file_name(char to[static SESSION_FILE_MAX], int fd);
+
+/* Puts `path` in the place of that name in what a fault says. */
+void session_tell_path(struct fault *fault, int fd, const char *path);
+
+/* Appends text as SQL wants it between its quotes: ' or ". */
+void session_quote(struct buf *sql, const char *text, char quote);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "parquet/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "parquet/row_group.h"
+#include "parquet/session.h"
+
+#define ROWS_MAX 122880 /* of a row group: DuckDB's own default, whose readers work by multiples of it */
+#define ROWS_UNIT 2048  /* what DuckDB hands over at once */
+#define GROUP_BYTES (32 * 1024 * 1024)
+#define MEMORY_BYTES (160 * 1024 * 1024)
+
+/*
+ * COPY pulls rows from a table function and runs in a thread of its own, as records are pushed by the caller.
+ * Two row groups go round: the caller fills one and hands it over as `ready`, the thread empties it and puts
+ * it back as `spare`.
+ */
+struct parquet_writer {
+    struct session session;
+    struct schema schema;
+    uint32_t rows_max;
+    char name[256];
+    char sql[256];
+    int fd;                     /* borrowed */
+    struct row_group *filling;  /* the caller's */
+    struct row_group *emptying; /* the thread's */
+    uint32_t next_row;          /* of emptying */
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t mutex; /* of all below */
+    pthread_cond_t changed;
+    struct row_group *ready;
+    struct row_group *spare;
+    bool complete; /* nothing comes after ready */
+    bool abandoned;
+    bool ended; /* the thread has */
+    int error;
+    struct fault fault;
+};
+
+static void bind_rows(duckdb_bind_info info)
+{
+    static const duckdb_type types[] = {
+        [FIELD_INT32] = DUCKDB_TYPE_INTEGER,
+        [FIELD_INT64] = DUCKDB_TYPE_BIGINT,
+        [FIELD_STRING] = DUCKDB_TYPE_VARCHAR,
+    };
+    const struct duckdb_functions *duckdb = library_loaded();
+    const struct parquet_writer *writer = duckdb->bind_get_extra_info(info);
+    for (unsigned i = 0; i < writer->schema.count; i++) {
+        enum field_id field = (enum field_id)writer->schema.fields[i];
+        char name[COLUMN_NAME_MAX];
+        duckdb_logical_type type = duckdb->create_logical_type(types[field_catalogue[field].type]);
+        duckdb->bind_add_result_column(info, schema_column_name(name, field), type);
+        duckdb->destroy_logical_type(&type);
+    }
+}
+
+static void init_rows(duckdb_init_info info)
+{
+    library_loaded()->init_set_max_threads(info, 1);
+}
+
+/* The thread's side: gives the emptied group back and waits for the next; false when there is none. */
+static bool take_group(struct parquet_writer *writer, bool *ret_abandoned)
+{
+    (void)pthread_mutex_lock(&writer->mutex);
+    if (writer->emptying)
+        writer->spare = TAKE(writer->emptying);
+    (void)pthread_cond_signal(&writer->changed);
+    while (!writer->ready && !writer->complete && !writer->abandoned)
+        (void)pthread_cond_wait(&writer->changed, &writer->mutex);
+    *ret_abandoned = writer->abandoned;
+    if (!writer->abandoned)
+        writer->emptying = TAKE(writer->ready);
+    (void)pthread_mutex_unlock(&writer->mutex);
+    writer->next_row = 0;
+    return writer->emptying;
+}
+
+/* Hands out the next rows; none is the end. */
+static void next_rows(duckdb_function_info info, duckdb_data_chunk chunk)
+{
+    const struct duckdb_functions *duckdb = library_loaded();
+    struct parquet_writer *writer = duckdb->function_get_extra_info(info);
+    bool abandoned = false;
+    if (!writer->emptying || writer->next_row == row_group_rows(writer->emptying)) {
+        if (!take_group(writer, &abandoned)) {
+            duckdb->data_chunk_set_size(chunk, 0);
+            if (abandoned)
+                duckdb->function_set_error(info, "given up");
+            return;
+        }
+        row_group_sort(writer->emptying);
+    }
+    writer->next_row += row_group_fill(writer->emptying, duckdb, writer->next_row, chunk);
+}
+
+static int register_rows(struct parquet_writer *writer, struct fault *fault)
+{
+    const struct duckdb_functions *duckdb = writer->session.duckdb;
+    duckdb_table_function function = duckdb->create_table_function();
+    duckdb->table_function_set_name(function, "records");
+    duckdb->table_function_set_extra_info(function, writer, NULL);
+    duckdb->table_function_set_bind(function, bind_rows);
+    duckdb->table_function_set_init(function, init_rows);
+    duckdb->table_function_set_function(function, next_rows);
+    duckdb_state state = duckdb->register_table_function(writer->session.connection, function);
+    duckdb->destroy_table_function(&function);
+    return state == DuckDBSuccess ? 0 : fault_set(fault, -ENOMEM, "DuckDB takes no table function");
+}
+
+static void *copy(void *context)
+{
+    struct parquet_writer *writer = context;
+    struct fault fault = {0};
+    int r = session_run(&writer->session, writer->sql, &fault);
+    (void)pthread_mutex_lock(&writer->mutex);
+    writer->error = r;
+    writer->fault = fault;
+    writer->ended = true;
+    (void)pthread_cond_signal(&writer->changed);
+    (void)pthread_mutex_unlock(&writer->mutex);
+    return NULL;
+}
+
+static void writer_free(struct parquet_writer *writer)
+{
+    if (writer->has_thread)
+        (void)pthread_join(writer->thread, NULL);
+    session_close(&writer->session);
+    row_group_free(writer->filling);
+    row_group_free(writer->emptying);
+    row_group_free(writer->ready);
+    row_group_free(writer->spare);
+    (void)pthread_cond_destroy(&writer->changed);
+    (void)pthread_mutex_destroy(&writer->mutex);
+    free(writer);
+}
+
+void parquet_writer_abandon(struct parquet_writer *writer)
+{
+    if (!writer)
+        return;
+    (void)pthread_mutex_lock(&writer->mutex);
+    writer->abandoned = true;
+    (void)pthread_cond_signal(&writer->changed);
+    (void)pthread_mutex_unlock(&writer->mutex);
+    writer_free(writer);
+}
+
+static void writer_cleanup(struct parquet_writer **writer)
+{
+    parquet_writer_abandon(*writer);
+}
+
+/* Wide records make short row groups, so that memory stays bounded. */
+static uint32_t choose_rows(const struct schema *schema)
+{
+    size_t rows = GROUP_BYTES / schema_row_bytes(schema) / ROWS_UNIT * ROWS_UNIT;
+    return rows < ROWS_MAX ? (uint32_t)rows : ROWS_MAX;
+}
+
+static int start(struct parquet_writer *writer, int fd, enum parquet_codec codec, struct fault *fault)
+{
+    static const char *const codecs[] = {[PARQUET_GZIP] = "gzip", [PARQUET_ZSTD] = "zstd"};
+    const struct session_options options = {.threads = 1, .memory_bytes = MEMORY_BYTES};
+    char name[SESSION_FILE_MAX];
+    writer->fd = fd;
+    (void)snprintf(writer->sql, sizeof writer->sql,
+                   "COPY (FROM records()) TO '%s' (FORMAT parquet, CODEC '%s', "
+                   "ROW_GROUP_SIZE %u, USE_TMP_FILE false)",
+                   session_file_name(name, fd), codecs[codec], writer->rows_max);
+    int r = session_open(&writer->session, &options, fault);
+    if (r == 0)
+        r = register_rows(writer, fault);
+    if (r < 0)
+        return r;
+    r = -pthread_create(&writer->thread, NULL, copy, writer);
+    writer->has_thread = r == 0;
+    return r < 0 ? fault_set(fault, r, "no thread can be started: %s", strerror(-r)) : 0;
+}
+
+int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, const struct format *format,
+                        enum parquet_codec codec, struct fault *fault)
+{
+    CLEANUP(writer_cleanup) struct parquet_writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        return fault_set(fault, -ENOMEM, "out of memory");
+    (void)pthread_mutex_init(&writer->mutex, NULL);
+    (void)pthread_cond_init(&writer->changed, NULL);
+    (void)snprintf(writer->name, sizeof writer->name, "%s", name);
+    int r = schema_from_format(&writer->schema, format, fault);
+    if (r == 0) {
+        writer->rows_max = choose_rows(&writer->schema);
+        writer->filling = row_group_new(&writer->schema, writer->rows_max);
+        writer->spare = row_group_new(&writer->schema, writer->rows_max);
+        r = writer->filling && writer->spare ? start(writer, fd, codec, fault)
+                                             : fault_set(fault, -ENOMEM, "out of memory");
+    }
+    if (r < 0) {
+        fault_prefix(fault, "%s", name);
+        return r;
+    }
+    *ret = TAKE(writer);
+    return 0;
+}
+
+static int tell_error(struct parquet_writer *writer, struct fault *fault)
+{
+    session_tell_path(&writer->fault, writer->fd, writer->name);
+    return fault_set(fault, writer->error, "%s: cannot write: %s", writer->name, writer->fault.text);
+}
+
+/* The caller's side: hands the filled group over and takes an empty one. */
+static int hand_over(struct parquet_writer *writer, struct fault *fault)
+{
+    int r = 0;
+    (void)pthread_mutex_lock(&writer->mutex);
+    while (!writer->spare && !writer->ended)
+        (void)pthread_cond_wait(&writer->changed, &writer->mutex);
+    if (writer->ended) {
+        r = tell_error(writer, fault);
+    } else {
+        writer->ready = writer->filling;
+        writer->filling = TAKE(writer->spare);
+        (void)pthread_cond_signal(&writer->changed);
+    }
+    (void)pthread_mutex_unlock(&writer->mutex);
+    if (r == 0)
+        row_group_clear(writer->filling);
+    return r;
+}
+
+int parquet_writer_add(struct parquet_writer *writer, const struct record *record, struct fault *fault)
+{
+    if (row_group_add(writer->filling, record) < 0)
+        return fault_set(fault, -ENOMEM, "%s: out of memory", writer->name);
+    return row_group_rows(writer->filling) == writer->rows_max ? hand_over(writer, fault) : 0;
+}
+
+int parquet_writer_close(struct parquet_writer *writer, struct fault *fault)
+{
+    CLEANUP(writer_cleanup) struct parquet_writer *owned = writer;
+    if (row_group_rows(owned->filling) > 0) {
+        int r = hand_over(owned, fault);
+        if (r < 0)
+            return r;
+    }
+    (void)pthread_mutex_lock(&owned->mutex);
+    owned->complete = true;
+    (void)pthread_cond_signal(&owned->changed);
+    while (!owned->ended)
+        (void)pthread_cond_wait(&owned->changed, &owned->mutex);
+    int r = owned->error < 0 ? tell_error(owned, fault) : 0;
+    (void)pthread_mutex_unlock(&owned->mutex);
+    return r;
+}

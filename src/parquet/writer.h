@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Records into a Parquet file as AWS's flow logs have it (delivery.md 2.6): a column per field with `_` for
+ * `-`, INT_32, INT_64 and strings, absent numbers null, absent texts "-". A field that the format lists twice
+ * comes once. Row groups follow the order in which records are added, which should be that of time; within
+ * one, rows of an interface and pair of addresses stand together. Equal records in equal order give equal
+ * bytes.
+ *
+ * A thread of its own packs one row group while the next is gathered; together they take about 200 MiB.
+ */
+
+#include "base/fault.h"
+#include "record/format.h"
+#include "record/record.h"
+
+enum parquet_codec { PARQUET_GZIP, PARQUET_ZSTD };
+
+struct parquet_writer;
+
+/*
+ * Writes into the file that `fd` stands for, from its beginning; it must be empty, and seekable or not does
+ * not matter. `fd` stays the caller's: syncing is left to him, and he may only close it after the writer.
+ * `name` is for messages. -ELIBACC where DuckDB is missing.
+ */
+int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, const struct format *format,
+                        enum parquet_codec codec, struct fault *fault) MUST_USE;
+
+/* The record is copied. An error is for good: the file is worth nothing then. */
+int parquet_writer_add(struct parquet_writer *writer, const struct record *record,
+                       struct fault *fault) MUST_USE;
+
+/* Completes the file; frees in every case. */
+int parquet_writer_close(struct parquet_writer *writer, struct fault *fault) MUST_USE;
+
+/* Gives up, leaving half a file. */
+void parquet_writer_abandon(struct parquet_writer *writer);
