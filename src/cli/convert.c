@@ -9,13 +9,12 @@
 #include "base/cleanup.h"
 #include "cli/command.h"
 #include "cli/progress.h"
-#include "record/input.h"
-#include "record/output.h"
+#include "parquet/files.h"
 
 #define PROGRESS_EVERY 4096 /* records */
 #define STDERR_BUFFER 65536
 
-enum form { FORM_BY_NAME, FORM_TEXT, FORM_JSON, FORM_CSV };
+enum form { FORM_BY_NAME, FORM_TEXT, FORM_JSON, FORM_CSV, FORM_PARQUET };
 
 struct settings {
     const char *out;
@@ -34,12 +33,12 @@ static const struct option options[] = {
      .metavar = "FILE",
      .kind = OPTION_TEXT,
      SETTING(out),
-     .help = "write to FILE; its name decides the form: .json JSON lines, .csv, .gz compressed, else text; "
-             "default: "
-             "text on standard output"},
+     .help =
+         "write to FILE; its name decides the form: .parquet, .json JSON lines, .csv, .gz compressed, else "
+         "text; default: text on standard output"},
     {.name = "as",
      .letter = 'o',
-     .metavar = "auto|text|json|csv",
+     .metavar = "auto|text|json|csv|parquet",
      .kind = OPTION_CHOICE,
      SETTING(form),
      .help = "the form, whatever the name of the output"},
@@ -161,7 +160,7 @@ static int convert_input(struct conversion *conversion, const char *path, bool *
     };
     struct input *input;
     struct fault fault;
-    if (input_open(&input, path, &input_options, &fault) < 0)
+    if (files_open_input(&input, path, &input_options, &fault) < 0)
         return fail(conversion, EXIT_DATA, &fault);
     conversion->inputs_read++;
     int status = convert_records(conversion, path, input, ret_fatal);
@@ -214,10 +213,14 @@ static int finish(struct conversion *conversion, int status, bool fatal)
 
 static enum output_form choose_form(const struct settings *settings)
 {
-    static const enum output_form plain[] = {
-        [FORM_TEXT] = OUTPUT_TEXT, [FORM_JSON] = OUTPUT_JSON, [FORM_CSV] = OUTPUT_CSV};
-    static const enum output_form packed[] = {
-        [FORM_TEXT] = OUTPUT_TEXT_GZ, [FORM_JSON] = OUTPUT_JSON_GZ, [FORM_CSV] = OUTPUT_CSV_GZ};
+    static const enum output_form plain[] = {[FORM_TEXT] = OUTPUT_TEXT,
+                                             [FORM_JSON] = OUTPUT_JSON,
+                                             [FORM_CSV] = OUTPUT_CSV,
+                                             [FORM_PARQUET] = OUTPUT_PARQUET};
+    static const enum output_form packed[] = {[FORM_TEXT] = OUTPUT_TEXT_GZ,
+                                              [FORM_JSON] = OUTPUT_JSON_GZ,
+                                              [FORM_CSV] = OUTPUT_CSV_GZ,
+                                              [FORM_PARQUET] = OUTPUT_PARQUET_GZ};
     enum output_form by_name = output_form_of(settings->out);
     if (settings->form == FORM_BY_NAME)
         return by_name;
@@ -272,8 +275,8 @@ static int open_outputs(struct conversion *conversion, struct fault *fault)
     enum output_form form = choose_form(settings);
     bool json = form == OUTPUT_JSON || form == OUTPUT_JSON_GZ;
     conversion->keeps_fields = json && !settings->format;
-    int r =
-        output_open(&conversion->output, settings->out, form, &conversion->format, settings->header, fault);
+    int r = files_open_output(&conversion->output, settings->out, form, &conversion->format, settings->header,
+                              fault);
     if (r < 0 || !settings->rejects)
         return r;
     conversion->rejects = fopen(settings->rejects, "we");
@@ -314,10 +317,14 @@ const struct command command_convert = {
     .operands = "IN...",
     .details =
         "Reads text with or without a header line, JSON lines, CloudWatch Logs subscription documents and\n"
-        "Firehose messages, each also gzip-compressed; '-' is standard input. Fields the input lacks are "
-        "'-'.\n"
+        "Firehose messages, each also gzip-compressed, and Parquet; '-' is standard input. Fields the input\n"
+        "lacks are '-'. Parquet is written with AWS's column names and types, packed by zstd, or by gzip "
+        "where\n"
+        "the name ends in .gz.parquet; a field that the format lists twice is one column.\n"
         "A bad line is reported as FILE:LINE: reason and the rest goes on; the last line on standard error\n"
-        "holds the number of bad lines. Without --format, text has AWS's default format.",
+        "holds the number of bad lines; of Parquet, LINE is the row. Without --format, text, CSV and "
+        "Parquet\n"
+        "have AWS's default format.",
     .example = "flowlog convert --format all --out records.json vpcflowlogs.log.gz",
     .outcome = "writes the records of an AWS flow log file as JSON lines",
     .options = options,

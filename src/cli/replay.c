@@ -10,6 +10,7 @@
 #include "capture/replay.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "parquet/files.h"
 
 struct settings {
     const char *account_id;
@@ -73,10 +74,10 @@ static const struct option options[] = {
      .kind = OPTION_FLAG,
      SETTING(no_nodata),
      .help = "write no NODATA records for intervals without packets"},
-    TEXT_OPTION("out", out, "FILE",
-                "write to FILE; its name decides the form: .json JSON lines, .csv, .gz compressed, else "
-                "text; default: "
-                "text on standard output"),
+    TEXT_OPTION(
+        "out", out, "FILE",
+        "write to FILE; its name decides the form: .parquet, .json JSON lines, .csv, .gz compressed, else "
+        "text; default: text on standard output"),
     {.name = "max-flows",
      .metavar = "N",
      .kind = OPTION_NUMBER,
@@ -268,8 +269,8 @@ static int replay(struct run *run, const struct settings *settings,
     struct fault fault = {0};
     struct output *output;
     struct replay_counts counts;
-    int r =
-        output_open(&output, settings->out, output_form_of(settings->out), format, settings->header, &fault);
+    int r = files_open_output(&output, settings->out, output_form_of(settings->out), format, settings->header,
+                              &fault);
     if (r < 0)
         return command_fail(run->command, command_status(r), "%s", fault.text);
     progress_begin(&run->progress, "packets");

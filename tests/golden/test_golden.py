@@ -50,14 +50,16 @@ def test_published_records_come_back(path):
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("aws/*.log")), ids=lambda path: path.stem)
-@pytest.mark.parametrize("name", ["x.json", "x.json.gz", "x.log.gz", "x.log"])
+@pytest.mark.parametrize("name", ["x.json", "x.json.gz", "x.log.gz", "x.log", "x.parquet", "x.gz.parquet"])
 def test_published_records_survive_every_form(path, name, tmp_path):
     text = path.read_text()
     own = formats(text.splitlines()[0])
     there = flowlog(["convert", path, "--format", own, "--header", "--out", tmp_path / name], HERE)
     back = flowlog(["convert", tmp_path / name, "--format", own, "--header"], HERE)
     assert (there.returncode, back.returncode) == (0, 0)
-    assert back.stdout.decode() == text
+    # Within a row group Parquet has rows of one interface and pair of addresses together.
+    ordered = sorted if name.endswith(".parquet") else list
+    assert ordered(back.stdout.decode().splitlines()) == ordered(text.splitlines())
 
 
 def test_there_are_cases():

@@ -124,11 +124,11 @@ def test_standard_input(log):
 
 
 def test_forms_that_are_not_written_or_read(log, tmp_path):
-    done = convert(log(LINE), "--out", tmp_path / "out.parquet", status=2)
-    assert "out.parquet" in done.stderr and not (tmp_path / "out.parquet").exists()
-    foreign = tmp_path / "in.parquet"
-    foreign.write_bytes(b"PAR1" + bytes(100))
-    assert "Parquet" in convert(foreign, status=4).stderr
+    done = convert(log(LINE), "--out", tmp_path / "out.log.zst", status=4)
+    assert "out.log.zst" in done.stderr and not (tmp_path / "out.log.zst").exists()
+    foreign = tmp_path / "in.log.zst"
+    foreign.write_bytes(bytes.fromhex("28b52ffd") + bytes(100))
+    assert "zstd" in convert(foreign, status=4).stderr
 
 
 # Formats

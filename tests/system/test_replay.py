@@ -613,12 +613,6 @@ def test_output_by_extension(tmp_path):
     assert [list(one) for one in objects] == [names] * len(lines)
 
 
-def test_parquet_is_refused(tmp_path):
-    done = run("-", "--out", tmp_path / "a.parquet", input=captures.pcap(conversation()))
-    assert done.returncode == 2 and done.stderr.count(b"\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
 def test_custom_format():
     done = run("-", "--format", "${dstport} ${flow-direction} ${version} ${dstport}", "--address", A,
                input=captures.pcap(conversation()[:1]))
