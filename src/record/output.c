@@ -147,7 +147,8 @@ int output_open(struct output **ret, const char *path, enum output_form form, co
                 bool header, struct fault *fault)
 {
     if (!forms[form].write_record || (path && ends_with(path, ".zst")))
-        return fault_set(fault, -ENOTSUP, "%s: this form cannot be written; use .log, .log.gz, .json or .csv",
+        return fault_set(fault, -ENOTSUP,
+                         "%s: this form cannot be written; use .log, .log.gz, .json, .csv or .parquet",
                          path ? path : "standard output");
     CLEANUP(output_cleanup) struct output *output = calloc(1, sizeof *output);
     if (!output)
