@@ -4,15 +4,18 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "bpf/parse.h"
 #include "flow/flow.h"
 
 #define PROGRESS_EVERY (1U << 16) /* records */
 
+enum { INTERFACES_CACHED = 1024 };
+
 struct explain {
     const struct explain_options *options;
     struct history history;
-    struct policy_interface *last; /* of the record before: mostly it is the same */
+    struct policy_interface *cache[INTERFACES_CACHED]; /* those asked for last, by hash of the id */
     struct fault *fault;
 };
 
@@ -35,8 +38,9 @@ static int find_interface(struct explain *explain, const struct record *record, 
     *ret = NULL;
     if (id->kind != VALUE_TEXT || id->len >= sizeof text)
         return 0;
-    if (explain->last && is_word(id, explain->last->item.id)) {
-        *ret = explain->last;
+    struct policy_interface **cached = &explain->cache[hash_bytes(id->text, id->len, 0) % INTERFACES_CACHED];
+    if (*cached && is_word(id, (*cached)->item.id)) {
+        *ret = *cached;
         return 0;
     }
     memcpy(text, id->text, id->len);
@@ -44,7 +48,7 @@ static int find_interface(struct explain *explain, const struct record *record, 
     struct policy_interface *found = policy_interface(explain->options->policy, text);
     if (!found)
         return 0;
-    explain->last = *ret = found;
+    *cached = *ret = found;
     return policy_prepare(explain->options->policy, found, explain->fault);
 }
 
@@ -60,21 +64,9 @@ static bool read_address(const struct value *value, struct address *ret)
     return true;
 }
 
-/* The packet's own address where it is recorded, else the one the record shows. */
-static bool read_packet_address(const struct record *record, enum field_id packet, enum field_id shown,
-                                struct address *ret)
-{
-    return read_address(&record->values[packet], ret) || read_address(&record->values[shown], ret);
-}
-
-static bool owns(const struct policy_interface *interface, const struct value *value)
-{
-    struct address address;
-    return read_address(value, &address) && policy_interface_owns(interface, &address);
-}
-
 /* False when neither flow-direction nor an own address tells. */
 static bool find_direction(const struct policy_interface *interface, const struct record *record,
+                           const struct address *shown_source, const struct address *shown_destination,
                            bool *ret_egress)
 {
     const struct value *direction = &record->values[FIELD_FLOW_DIRECTION];
@@ -82,8 +74,8 @@ static bool find_direction(const struct policy_interface *interface, const struc
         *ret_egress = direction->text[0] == 'e';
         return true;
     }
-    *ret_egress = owns(interface, &record->values[FIELD_SRCADDR]);
-    return *ret_egress || owns(interface, &record->values[FIELD_DSTADDR]);
+    *ret_egress = policy_interface_owns(interface, shown_source);
+    return *ret_egress || policy_interface_owns(interface, shown_destination);
 }
 
 static uint64_t number_or(const struct record *record, enum field_id field, uint64_t absent)
@@ -110,15 +102,22 @@ static const char *read_packet(const struct policy_interface *interface, const s
         return "the record stands for an interval without traffic";
     if (is_word(&record->values[FIELD_LOG_STATUS], "SKIPDATA"))
         return "the record stands for records that were lost";
-    if (!read_packet_address(record, FIELD_PKT_SRCADDR, FIELD_SRCADDR, &ret->source) ||
-        !read_packet_address(record, FIELD_PKT_DSTADDR, FIELD_DSTADDR, &ret->destination))
+    struct address source = {0};
+    struct address destination = {0};
+    bool has_source = read_address(&record->values[FIELD_SRCADDR], &source);
+    bool has_destination = read_address(&record->values[FIELD_DSTADDR], &destination);
+    /* The packet's own addresses where they are recorded, else those the record shows. */
+    ret->source = source;
+    ret->destination = destination;
+    if (!(read_address(&record->values[FIELD_PKT_SRCADDR], &ret->source) || has_source) ||
+        !(read_address(&record->values[FIELD_PKT_DSTADDR], &ret->destination) || has_destination))
         return "the record lacks an address";
     if (ret->source.family != ret->destination.family)
         return "the addresses of the record are of different families";
     if (record->values[FIELD_PROTOCOL].kind != VALUE_NUMBER)
         return "the record lacks the protocol";
     struct policy_packet *packet = &ret->packet;
-    if (!find_direction(interface, record, &packet->egress))
+    if (!find_direction(interface, record, &source, &destination, &packet->egress))
         return "the record does not tell its direction, and neither address is one of the interface";
     packet->source = ret->source.bytes;
     packet->destination = ret->destination.bytes;

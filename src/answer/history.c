@@ -40,8 +40,9 @@ void history_note(struct history *history, const struct history_record *record)
     if ((record->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
         found->flags |= direction ? SYN_EGRESS : SYN_INGRESS;
     uint8_t seen = direction ? SEEN_EGRESS : SEEN_INGRESS;
-    if (!(found->flags & seen) || record->start_s < found->first_s[direction])
-        found->first_s[direction] = record->start_s;
+    uint32_t start_s = connection_time(record->start_s);
+    if (!(found->flags & seen) || start_s < found->first_s[direction])
+        found->first_s[direction] = start_s;
     found->flags |= seen;
 }
 
@@ -114,8 +115,8 @@ static struct connection_view view_reply(const struct history *history, const st
                               "was let begin"};
     if (found->state != STATE_TRACKED)
         return (struct connection_view){0};
-    uint64_t idle =
-        found->flags & DECIDED && record->start_s > found->last_s ? record->start_s - found->last_s : 0;
+    uint32_t start_s = connection_time(record->start_s);
+    uint64_t idle = found->flags & DECIDED && start_s > found->last_s ? start_s - found->last_s : 0;
     struct policy_timeout timeout = policy_timeout(interface, record->packet.protocol, found->flags & STREAM);
     if (idle <= timeout.sure_s)
         return (struct connection_view){.state = CONNECTION_REPLY};
@@ -155,7 +156,7 @@ void history_decide(struct history *history, const struct policy *policy,
         found->flags |= STREAM;
     found->flags |= DECIDED;
     if (record->end_s > found->last_s)
-        found->last_s = record->end_s;
+        found->last_s = connection_time(record->end_s);
 }
 
 void history_done(struct history *history)

@@ -11,10 +11,9 @@
 #include "answer/explain.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "cli/answers.h"
 #include "cli/command.h"
 #include "cli/progress.h"
-#include "policy/reason.h"
-#include "record/json.h"
 
 #define OUTPUT_CHUNK (256UL * 1024)
 #define RECORD_TEXT_MAX (64UL * 1024)
@@ -60,6 +59,7 @@ struct explanation {
     struct settings settings;
     struct format input_format;
     const char *name; /* of the input, for messages */
+    struct answers answers;
     struct buf out;
     int error; /* of standard output */
     uint64_t bad_lines;
@@ -97,174 +97,10 @@ static void show_progress(void *context, uint64_t read, uint64_t size, uint64_t 
     progress_show(&explanation->progress, read, size, records);
 }
 
-static const char *verdict_name(enum verdict verdict)
-{
-    static const char *const names[] = {NULL, "ACCEPT", "REJECT"};
-    return names[verdict];
-}
-
-static const char *decider_name(enum decider decider)
-{
-    static const char *const names[] = {NULL, "security-group", "network-acl", "connection", NULL};
-    return names[decider];
-}
-
-static void json_text(struct buf *buf, const char *before, const char *text)
-{
-    buf_text(buf, before);
-    if (text)
-        json_write_string(buf, text, strlen(text));
-    else
-        buf_text(buf, "null");
-}
-
-static void json_rule(struct buf *buf, const struct policy_rule *rule)
-{
-    AUTO_BUF struct buf words = BUF_INIT(4096);
-    buf_text(buf, ",\"security_group_rule\":");
-    if (!rule) {
-        buf_text(buf, "null");
-        return;
-    }
-    reason_print_rule(&words, rule);
-    json_text(buf, "{\"group_id\":", rule->group->item.id);
-    json_text(buf, ",\"rule_id\":", rule->id);
-    json_text(buf, ",\"rule\":", buf_string(&words));
-    buf_char(buf, '}');
-}
-
-static void json_acl_entry(struct buf *buf, const struct explained *explained)
-{
-    const struct decision *decision = &explained->decision;
-    bool denies = !decision->acl_entry || decision->acl_entry->deny;
-    buf_text(buf, ",\"network_acl_entry\":");
-    if (!decision->acl) {
-        buf_text(buf, "null");
-        return;
-    }
-    json_text(buf, "{\"network_acl_id\":", decision->acl->item.id);
-    buf_text(buf, ",\"rule_number\":");
-    buf_u64(buf, (uint64_t)reason_acl_number(&explained->packet, decision));
-    buf_text(buf, explained->packet.egress ? ",\"egress\":true" : ",\"egress\":false");
-    buf_text(buf, denies ? ",\"action\":\"deny\"}" : ",\"action\":\"allow\"}");
-}
-
-static void json_route(struct buf *buf, const struct decision *decision)
-{
-    char address[ADDRESS_TEXT_MAX];
-    const struct policy_route *route = decision->route;
-    buf_text(buf, ",\"route\":");
-    if (!decision->table || decision->table->item.doubt) {
-        buf_text(buf, "null");
-        return;
-    }
-    json_text(buf, "{\"route_table_id\":", decision->table->item.id);
-    buf_text(buf, ",\"destination\":");
-    if (route) {
-        buf_char(buf, '"');
-        buf_append(buf, address,
-                   address_format(address, route->destination.base.bytes, route->destination.base.family));
-        buf_char(buf, '/');
-        buf_u64(buf, route->destination.prefix);
-        buf_char(buf, '"');
-    } else {
-        buf_text(buf, "null");
-    }
-    json_text(buf, ",\"target\":", route ? route->target : NULL);
-    buf_text(buf, route && !route->blackhole ? ",\"active\":true}" : ",\"active\":false}");
-}
-
-/* Why, for people: the same words in both forms. */
-static void print_reason(struct buf *buf, const struct explained *explained)
-{
-    if (explained->missing)
-        buf_printf(buf, "Cannot tell, because %s.", explained->missing);
-    else
-        reason_print(buf, explained->interface, &explained->packet, &explained->decision);
-    if (explained->perhaps)
-        buf_printf(buf, " The record contradicts this; perhaps: %s.", explained->perhaps);
-}
-
-/* What the record itself says, so that an answer stands alone. */
-static void json_record(struct buf *buf, const struct record *record)
-{
-    static const uint8_t shown[] = {FIELD_INTERFACE_ID, FIELD_SRCADDR,   FIELD_DSTADDR, FIELD_SRCPORT,
-                                    FIELD_DSTPORT,      FIELD_PROTOCOL,  FIELD_START,   FIELD_END,
-                                    FIELD_ACTION,       FIELD_LOG_STATUS};
-    struct format format = {.version = 2, .count = sizeof shown};
-    memcpy(format.fields, shown, sizeof shown);
-    record_write_json(buf, &format, record);
-    if (buf->len >= 2)
-        buf->len -= 2; /* the brace and the newline: more members follow */
-}
-
-static void print_json(struct buf *buf, const struct explained *explained)
-{
-    static const char *const agreements[] = {"null", "true", "false"};
-    const struct decision *decision = &explained->decision;
-    AUTO_BUF struct buf reason = BUF_INIT(16384);
-    json_record(buf, explained->record);
-    json_text(buf, ",\"flow-direction\":",
-              explained->missing         ? NULL
-              : explained->packet.egress ? "egress"
-                                         : "ingress");
-    json_text(buf, ",\"verdict\":", verdict_name(decision->verdict));
-    buf_printf(buf, ",\"agrees\":%s", agreements[explained->agreement]);
-    json_text(buf, ",\"decided_by\":", decider_name(decision->decider));
-    json_rule(buf, decision->group_rule);
-    json_acl_entry(buf, explained);
-    json_route(buf, decision);
-    print_reason(&reason, explained);
-    json_text(buf, ",\"because\":", buf_string(&reason));
-    buf_text(buf, "}\n");
-}
-
-static void print_value(struct buf *buf, const struct value *value)
-{
-    char address[ADDRESS_TEXT_MAX];
-    switch ((enum value_kind)value->kind) {
-    case VALUE_ABSENT:
-        buf_char(buf, '-');
-        return;
-    case VALUE_NUMBER:
-        buf_u64(buf, value->number);
-        return;
-    case VALUE_TEXT:
-        buf_append(buf, value->text, value->len);
-        return;
-    case VALUE_ADDRESS:
-        buf_append(buf, address, address_format(address, value->address, (uint8_t)value->len));
-        return;
-    }
-}
-
-static void print_text(struct buf *buf, const struct explained *explained)
-{
-    static const char *const agreements[] = {"", ", as recorded", ", against the record"};
-    static const uint8_t shown[] = {FIELD_INTERFACE_ID, FIELD_SRCADDR,  FIELD_DSTADDR, FIELD_SRCPORT,
-                                    FIELD_DSTPORT,      FIELD_PROTOCOL, FIELD_START,   FIELD_ACTION};
-    const struct decision *decision = &explained->decision;
-    const char *verdict = verdict_name(decision->verdict);
-    const char *decider = decider_name(decision->decider);
-    for (size_t i = 0; i < sizeof shown; i++) {
-        buf_text(buf, i ? " " : "");
-        print_value(buf, &explained->record->values[shown[i]]);
-    }
-    buf_printf(buf, ": %s", verdict ? verdict : "cannot tell");
-    if (decider)
-        buf_printf(buf, " by %s", decider);
-    buf_printf(buf, "%s\n  ", agreements[explained->agreement]);
-    print_reason(buf, explained);
-    buf_char(buf, '\n');
-}
-
 static void show(void *context, const struct explained *explained)
 {
     struct explanation *explanation = context;
-    if (explanation->settings.form == FORM_JSON)
-        print_json(&explanation->out, explained);
-    else
-        print_text(&explanation->out, explained);
+    answers_print(&explanation->answers, explained, &explanation->out);
     if (explanation->out.len >= OUTPUT_CHUNK)
         flush(explanation);
 }
@@ -386,12 +222,14 @@ static int run(const struct command *command, int argc, char **argv)
         r = policy_load(&policy, explanation.settings.policy, tell, &explanation, &fault);
     if (r < 0)
         return command_fail(command, command_status(r), "%s", fault.text);
+    explanation.answers.json = explanation.settings.form == FORM_JSON;
     r = open_records(&explanation, operands, argv, &fd, &fault);
     if (r == 0) {
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         r = explain(&explanation, policy, fd >= 0 ? path : explanation.settings.from, &fault);
     }
     buf_done(&explanation.out);
+    answers_done(&explanation.answers);
     return r < 0 ? command_fail(command, EXIT_DATA, "%s", fault.text) : EXIT_DONE;
 }
 

@@ -67,10 +67,11 @@ static bool grow(struct connections *table)
 {
     struct connections larger = *table;
     size_t size = table->items ? (table->mask + 1) * 2 : TABLE_MIN;
-    larger.items = calloc(size, sizeof *larger.items);
+    larger.items = aligned_alloc(sizeof *larger.items, size * sizeof *larger.items);
     larger.mask = size - 1;
     if (!larger.items)
         return false;
+    memset(larger.items, 0, size * sizeof *larger.items);
     if (!table->items && getrandom(&larger.seed, sizeof larger.seed, 0) < 0)
         larger.seed = (uintptr_t)table; /* better than none */
     for (size_t i = 0; table->items && i <= table->mask; i++)
@@ -134,6 +135,7 @@ static struct connection_view look(const struct policy_interface *interface,
     bool closed = is_closed(connection);
     struct policy_timeout timeout =
         closed ? closed_timeout : policy_timeout(interface, packet->protocol, connection->flags & STREAM);
+    second = connection_time(second);
     uint64_t idle = second > connection->last_s ? second - connection->last_s : 0;
     bool begins = packet->protocol == PROTOCOL_TCP && !policy_can_reply(packet, tcp_flags);
     if (closed && idle > timeout.most_s && !begins)
@@ -166,7 +168,7 @@ static void carry_on(struct connection *connection, const struct policy_packet *
     if (tcp_flags & TCP_FIN)
         connection->flags |= packet->egress ? FIN_EGRESS : FIN_INGRESS;
     if (second > connection->last_s)
-        connection->last_s = second;
+        connection->last_s = connection_time(second);
 }
 
 /* Opened anew by a packet that a rule admitted. */
@@ -181,7 +183,7 @@ static void open_connection(struct tracker *tracker, const struct connection_key
     connection->state = STATE_OPEN;
     connection->direction = packet->egress;
     connection->flags = 0;
-    connection->last_s = second;
+    connection->last_s = connection_time(second);
     carry_on(connection, packet, tcp_flags, second);
 }
 

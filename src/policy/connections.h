@@ -26,15 +26,19 @@ struct connection_key {
 
 _Static_assert(sizeof(struct connection_key) == 44, "the key has no padding");
 
+/* A cache line, as a look-up mostly waits for memory. Times are seconds since the epoch, up to 2106. */
 struct connection {
     struct connection_key key;
     uint8_t state; /* 0 is a free place; users of the table give the others their meaning */
     uint8_t direction;
     uint8_t flags;
-    uint8_t spare;
-    uint64_t last_s;
-    uint64_t first_s[2];
+    uint8_t zero;
+    uint32_t last_s;
+    uint32_t first_s[2];
+    uint32_t zeros;
 };
+
+_Static_assert(sizeof(struct connection) == 64, "a connection is one cache line");
 
 /* Open addressing; places move when it grows. Zeroed but for max_count to begin with. */
 struct connections {
@@ -47,6 +51,12 @@ struct connections {
 
 /* A packet's key; the same for both directions. */
 void connection_key(struct connection_key *ret, const struct policy_packet *packet, uint32_t interface);
+
+/* Later times than the table holds are its last. */
+static inline uint32_t connection_time(uint64_t second)
+{
+    return second < UINT32_MAX ? (uint32_t)second : UINT32_MAX;
+}
 
 struct connection *connections_find(const struct connections *table, const struct connection_key *key);
 

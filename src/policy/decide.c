@@ -65,7 +65,8 @@ static struct control consult(const struct rule_set *set, const struct policy_pa
     selectors(packet, &low, &high);
     struct control said =
         read(context, rule_set_first(set, rule_set_row(set, AXIS_SELECTOR, low), addresses));
-    for (rule_key next = low; (next = rule_set_next(set, AXIS_SELECTOR, next)) != 0 && next <= high;) {
+    for (rule_key next = low;
+         low != high && (next = rule_set_next(set, AXIS_SELECTOR, next)) != 0 && next <= high;) {
         struct control other =
             read(context, rule_set_first(set, rule_set_row(set, AXIS_SELECTOR, next), addresses));
         if (other.answer == said.answer)

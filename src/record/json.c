@@ -7,18 +7,27 @@
 #include "base/address.h"
 #include "record/value.h"
 
+static bool needs_escape(unsigned char byte)
+{
+    return byte < 0x20 || byte == '"' || byte == '\\';
+}
+
 void json_write_string(struct buf *buf, const char *text, size_t len)
 {
+    size_t copied = 0;
     buf_char(buf, '"');
     for (size_t i = 0; i < len; i++) {
         unsigned char byte = (unsigned char)text[i];
-        if (byte == '"' || byte == '\\')
-            buf_append(buf, (char[]){'\\', text[i]}, 2);
-        else if (byte < 0x20)
+        if (!needs_escape(byte))
+            continue;
+        buf_append(buf, text + copied, i - copied);
+        copied = i + 1;
+        if (byte < 0x20)
             buf_printf(buf, "\\u%04x", byte);
         else
-            buf_char(buf, text[i]);
+            buf_append(buf, (char[]){'\\', text[i]}, 2);
     }
+    buf_append(buf, text + copied, len - copied);
     buf_char(buf, '"');
 }
 
