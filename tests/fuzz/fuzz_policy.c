@@ -25,8 +25,8 @@ static void count_line(void *context, const char *line)
     ++*(size_t *)context;
 }
 
-static void ask(const struct policy *policy, const struct policy_interface *interface, struct tracker *tracker,
-                const struct policy_packet *packet)
+static void ask(const struct policy *policy, const struct policy_interface *interface,
+                struct tracker *tracker, const struct policy_packet *packet)
 {
     AUTO_BUF struct buf words = BUF_INIT(1 << 16);
     struct decision decision;
