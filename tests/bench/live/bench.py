@@ -180,20 +180,19 @@ def throughput(scene, rounds):
     for number in range(rounds):
         for name, tool in tools[number % len(tools) :] + tools[: number % len(tools)]:
             with tool(scene):
-                for flows in FLOWS:
-                    with scene.accepting():
-                        scene.flood(flows, count=flows)  # every flow is known before the clock runs
-                        measured[name].setdefault(flows, []).append(scene.flood(flows, seconds=FLOOD_SECONDS))
-                with scene.refusing():
-                    measured[name].setdefault("refused", []).append(scene.flood(FLOWS[0], seconds=FLOOD_SECONDS))
+                for fate in (scene.accepting, scene.refusing):
+                    for flows in FLOWS:
+                        with fate():
+                            scene.flood(flows, count=flows)  # every flow is known before the clock runs
+                            kind = f"{flows // 1000} k {fate.__name__}"
+                            measured[name].setdefault(kind, []).append(scene.flood(flows, seconds=FLOOD_SECONDS))
                 measured[name].setdefault("iperf3", []).append(scene.iperf())
-    print(f"\nThroughput with each attached, against nothing attached (median of {rounds} rounds)")
-    print(f"{'':20}{'flood, 1 k flows':>20}{'flood, 100 k flows':>20}{'1 k flows refused':>20}{'iperf3 TCP':>14}")
-    for name, kinds in measured.items():
-        ratios = [statistics.median(kinds[kind]) / statistics.median(measured["nothing"][kind]) for kind in kinds]
-        print(f"{name:20}{ratios[0]:20.3f}{ratios[1]:20.3f}{ratios[2]:20.3f}{ratios[3]:14.3f}")
     floor = {kind: statistics.median(values) for kind, values in measured["nothing"].items()}
-    print(f"(nothing attached: {floor[FLOWS[0]] / 1e6:.2f} and {floor[FLOWS[1]] / 1e6:.2f} Mpps, {floor['iperf3'] / 1e9:.1f} Gbit/s)")
+    print(f"\nThroughput with each attached, against nothing attached (median of {rounds} rounds)")
+    print(f"{'':20}" + "".join(f"{kind:>18}" for kind in floor))
+    for name, kinds in measured.items():
+        print(f"{name:20}" + "".join(f"{statistics.median(kinds[kind]) / floor[kind]:18.3f}" for kind in floor))
+    print(f"{'nothing, Mbit, Mpps':20}" + "".join(f"{value / 1e6:18.2f}" for value in floor.values()))
 
 
 def _run_time(program):
@@ -244,6 +243,24 @@ def hook_cost(scene):
         daemon.close()
 
 
+def refusal_cost(scene):
+    """What the drop program adds to the hook's cost for a packet that a firewall refuses."""
+    daemon = scene.daemon("refusal")
+    try:
+        daemon.start()
+        hook = bpf.tcx_programs(scene.host, "eth0", "ingress")
+        drop = [program["id"] for program in json.loads(lab.run("bpftool", "-j", "prog", "show")) if program.get("name") == "discarded"]
+        with kernel_statistics():
+            print("\nCost of a refused packet, kernel's own run time, the measuring's own included")
+            for flows in FLOWS:
+                scene.flood(flows, count=flows)
+                costs = _per_run([hook[0], drop[-1]], lambda: scene.flood(flows, seconds=2))
+                print(f"{flows:>8} flows: hook {costs[0]:.0f} ns, drop program {costs[1]:.0f} ns")
+        daemon.stop()
+    finally:
+        daemon.close()
+
+
 def _cpu_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rsplit(")", 1)[1].split()
@@ -262,11 +279,12 @@ def daemon_cost(scene):
     try:
         daemon.start()
         begin, idle = time.monotonic(), _memory(daemon.process.pid)
+        start = _cpu_seconds(daemon.process.pid)
         rate = scene.flood(LOAD_FLOWS, seconds=LOAD_SECONDS, rate=LOAD_RATE)
         lab.wait_for(lambda: list(daemon.destination.rglob("*.gz")), timeout=15, what="records of a window")
-        used, elapsed = _cpu_seconds(daemon.process.pid), time.monotonic() - begin
+        used, elapsed = _cpu_seconds(daemon.process.pid) - start, time.monotonic() - begin
         print(f"\nDaemon at {rate / 1e6:.2f} Mpps and {LOAD_FLOWS:,} flows, {elapsed:.0f} s: {100 * used / elapsed:.2f} % of a core, "
-              f"{_memory(daemon.process.pid):.1f} MiB at most ({idle:.1f} MiB idle)")
+              f"{_memory(daemon.process.pid):.1f} MiB at most ({idle:.1f} MiB idle); its start: {start:.2f} s of CPU")
         daemon.stop()
         lost = sum(int(record["x-lost-packets"]) for record in daemon.records("SKIPDATA"))
         print(f"packets without a record: {lost}")
@@ -281,6 +299,7 @@ def main():
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("network namespaces and BPF need root")
+    lab.mount_bpf_file_system()
     lab.sweep()
     with tempfile.TemporaryDirectory(prefix="flowlog-bench-") as directory:
         scene = Scene(directory)
@@ -288,6 +307,8 @@ def main():
             if options.only in (None, "hook"):
                 with scene.accepting():
                     hook_cost(scene)
+                with scene.refusing():
+                    refusal_cost(scene)
             if options.only in (None, "throughput"):
                 throughput(scene, options.rounds)
             if options.only in (None, "daemon"):

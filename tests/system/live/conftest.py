@@ -21,9 +21,7 @@ def machine():
         pytest.skip("live tests need root: network namespaces, nftables, BPF")
     if not SCENES_ONLY:
         assert (BUILD / "flowlogd").exists(), f"{BUILD}/flowlogd is not built"
-    with open("/proc/mounts", encoding="ascii") as file:
-        if not any(line.split()[1:3] == ["/sys/fs/bpf", "bpf"] for line in file):
-            lab.run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    lab.mount_bpf_file_system()
     lab.sweep()
     yield
     lab.sweep()

@@ -42,6 +42,13 @@ def wait_for(question, timeout=5.0, what="condition"):
         time.sleep(0.01)
 
 
+def mount_bpf_file_system():
+    """Before tc(8) does it by itself, in a way that shuts everybody but root out."""
+    with open("/proc/mounts", encoding="ascii") as file:
+        if not any(line.split()[1:3] == ["/sys/fs/bpf", "bpf"] for line in file):
+            run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+
+
 def set_namespace(path):
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
