@@ -33,19 +33,33 @@ enum {
 /* Which drop program of ours is in charge: while one is being replaced, two are attached for a moment. */
 const volatile __u32 drop_generation = 0;
 
+/*
+ * What is known of the packet in hand. In a map, as the stack would not hold it and global functions get at
+ * it there: those the verifier goes through once, and not per caller. The kernel never lets the program
+ * interrupt itself.
+ */
 struct discard {
-    struct sk_buff *skb;
-    struct net_device *device; /* may be 0 */
-    struct capture_state *global;
-    struct scratch *room;
     __u32 reason;
     __u32 reject; /* enum reject_source */
     __u32 ifindex_in;
     __u32 ifindex_out;
-    __u32 window;
+    struct moment moment;
     struct addition addition;
     struct packet packet;
 };
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct discard);
+} discard_room SEC(".maps");
+
+static __always_inline struct discard *discard_in_hand(void)
+{
+    __u32 zero = 0;
+    return bpf_map_lookup_elem(&discard_room, &zero);
+}
 
 #define REASON_IS(reason, name)                                                                              \
     (bpf_core_enum_value_exists(enum skb_drop_reason, name) &&                                               \
@@ -89,24 +103,23 @@ static __always_inline int is_generic_xdp(struct sk_buff *skb, __u32 reason, str
 {
     if (!REASON_IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) || route)
         return 0;
-    struct net_device *device = BPF_CORE_READ(skb, dev);
-    if (!device || !BPF_CORE_READ(device, xdp_prog))
+    struct net_device *device = skb->dev;
+    if (!device || !device->xdp_prog)
         return 0;
-    __u32 data = (__u32)(BPF_CORE_READ(skb, data) - BPF_CORE_READ(skb, head));
-    return BPF_CORE_READ(skb, skb_iif) == BPF_CORE_READ(device, ifindex) &&
-           data == BPF_CORE_READ(skb, network_header);
+    __u32 data = (__u32)(skb->data - skb->head);
+    return skb->skb_iif == device->ifindex && data == skb->network_header;
 }
 
 static __always_inline struct dst_entry *route_of(struct sk_buff *skb)
 {
-    struct dst_entry *route = (struct dst_entry *)(BPF_CORE_READ(skb, _skb_refdst) & ~DST_NOREF);
+    struct dst_entry *route = (struct dst_entry *)(skb->_skb_refdst & ~DST_NOREF);
     if (!route || (BPF_CORE_READ(route, flags) & (DST_METADATA | DST_FAKE)))
         return 0;
     return route;
 }
 
 /* True when the route of an arriving packet ends at this host, or nowhere: then its device is loopback. */
-static __always_inline int route_is_local_input(struct dst_entry *route, struct discard *discard)
+static __always_inline int route_is_local_input(struct dst_entry *route, const struct discard *discard)
 {
     __u16 family = BPF_CORE_READ(route, ops, family);
     if (BPF_CORE_READ(route, xfrm))
@@ -135,42 +148,42 @@ static __always_inline __u32 namespace_of(struct sk_buff *skb, struct dst_entry 
         return BPF_CORE_READ(device, nd_net.net, ns.inum);
     if (receiver)
         return BPF_CORE_READ(receiver, __sk_common.skc_net.net, ns.inum);
-    device = BPF_CORE_READ(skb, dev);
-    return device ? BPF_CORE_READ(device, nd_net.net, ns.inum) : 0;
+    device = skb->dev;
+    return device ? device->nd_net.net->ns.inum : 0;
 }
 
 /* Reads the headers of a discarded packet; 0 when there is no IP packet in it. */
-static __always_inline int read_packet(struct discard *discard)
+static __always_inline int read_packet(struct discard *discard, struct sk_buff *skb, struct scratch *room)
 {
-    struct sk_buff *skb = discard->skb;
-    unsigned char *head = BPF_CORE_READ(skb, head);
-    __u32 network = BPF_CORE_READ(skb, network_header);
-    __u32 tail = BPF_CORE_READ(skb, tail);
+    unsigned char *head = skb->head;
+    __u32 network = skb->network_header;
+    __u32 tail = skb->tail;
     if (!head || tail <= network)
         return 0;
     __u32 copied = tail - network;
     if (copied > PARSE_COPY_ROOM)
         copied = PARSE_COPY_ROOM;
-    if (bpf_probe_read_kernel(discard->room->headers, copied, head + network) < 0)
+    if (bpf_probe_read_kernel(room->headers, copied, head + network) < 0)
         return 0;
-    __u32 data = (__u32)(BPF_CORE_READ(skb, data) - head);
-    __u32 length = BPF_CORE_READ(skb, len) + data - network;
-    __u16 ethertype = bpf_ntohs(BPF_CORE_READ(skb, protocol));
-    return parse_copied(&discard->packet, copied, 0, ethertype, length) == PARSE_IP;
+    __u32 data = (__u32)(skb->data - head);
+    __u32 length = skb->len + data - network;
+    __u16 ethertype = bpf_ntohs(skb->protocol);
+    room->copied = copied;
+    return parse_copied(&discard->packet, SCRATCH_DROP, ethertype, length) == PARSE_IP;
 }
 
 static __always_inline struct skb_shared_info *shared_info(struct sk_buff *skb)
 {
-    return (struct skb_shared_info *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end));
+    return (struct skb_shared_info *)(skb->head + skb->end);
 }
 
 /* The connection's tuples, where a NAT means that the packet looks different before and behind this host. */
-static __always_inline struct nf_conn *nat_connection(struct discard *discard, __u32 *ret_direction)
+static __always_inline struct nf_conn *nat_connection(const struct discard *discard, struct sk_buff *skb,
+                                                      __u32 *ret_direction)
 {
     if (!bpf_core_type_exists(struct nf_conn))
         return 0;
-    struct sk_buff *skb = discard->skb;
-    unsigned long tracked = BPF_CORE_READ(skb, _nfct);
+    unsigned long tracked = skb->_nfct;
     struct nf_conn *connection = (struct nf_conn *)(tracked & ~(unsigned long)NFCT_INFO_MASK);
     __u32 info = tracked & NFCT_INFO_MASK;
     if (!connection || !(BPF_CORE_READ(connection, status) & CT_STATUS_NAT))
@@ -213,63 +226,95 @@ static __always_inline void use_tuple(struct packet *packet, struct nf_conntrack
     packet->destination_port = inverse ? source_port : destination_port;
 }
 
-/* Adds a rejected packet to a flow; `counted` takes it out of ACCEPT, where the hook has put it. */
-static __noinline void reject(struct discard *discard, const struct packet *packet, __u32 ifindex,
-                              __u8 direction, int counted)
+/* The entry's rejected half belongs to the source that comes first. */
+static __always_inline int claim_rejected(struct flow_value *value, __u32 source)
 {
-    if (!bpf_map_lookup_elem(&captured, &ifindex))
-        return;
-    struct account *account = account_of(discard->global, ifindex, discard->window);
-    if (!account)
-        return;
-    struct flow_key key;
-    fill_key(&key, packet, ifindex, discard->window, direction, discard->reject);
-    struct account_side *side = &account->side[direction & 1];
-    struct addition addition = discard->addition;
-    if (!counted) {
-        side->packets += (__u64)addition.packets;
-        side->added += (__u64)addition.packets;
+    if (value->rejected.reject == REJECT_NONE)
+        __sync_val_compare_and_swap(&value->rejected.reject, REJECT_NONE, source);
+    return value->rejected.reject == source;
+}
+
+/* `counted`: the packet is in the total already. 0 or a negative errno. */
+static __always_inline long add_rejected(struct capture_state *global, void *flows, struct flow_key *key,
+                                         struct flow_value *value, const struct discard *discard,
+                                         __u32 counted)
+{
+    const struct addition *addition = &discard->addition;
+    struct flow_value *to = value;
+    int own = claim_rejected(value, discard->reject);
+    if (!own) {
+        long error = 0;
+        key->reject = (__u8)discard->reject;
+        to = flow_entry(global, flows, key, &error);
+        if (!to)
+            return error;
+        to->rejected.reject = discard->reject;
     }
-    long error = add_to_flow(discard->global, &key, &addition);
-    if (error && !counted)
-        account_loss(side, error, (__u64)addition.packets);
-    if (error && counted)
-        __sync_fetch_and_add(&discard->global->moves_lost, addition.packets);
-    if (error || !counted)
-        return;
-    key.reject = REJECT_NONE;
-    addition.packets = -addition.packets;
-    addition.bytes = -addition.bytes;
-    addition.drop_reason = 0;
-    if (add_to_flow(discard->global, &key, &addition) == 0)
-        return;
-    /* No place for the correction: undo the reject, so that the packet is counted once. */
-    key.reject = discard->reject;
-    (void)add_to_flow(discard->global, &key, &addition);
-    __sync_fetch_and_sub(&discard->global->moves_lost, addition.packets);
+    tally_count(&to->rejected, addition, 1);
+    tally_time(&to->rejected, discard->moment.ticks);
+    to->rejected.drop_reason = discard->reason;
+    if (!own || !counted)
+        tally_count(&to->total, addition, 1);
+    if (!own && counted)
+        tally_count(&value->total, addition, -1);
+    return 0;
+}
+
+/* Rejects the packet in hand; `counted` takes it out of ACCEPT, where the hook has put it. */
+__noinline int reject(__u32 ifindex, __u32 direction, __u32 counted)
+{
+    struct capture_state *global = capture_state();
+    struct discard *discard = discard_in_hand();
+    void *flows = active_flows();
+    if (!global || !discard || !flows)
+        return 0;
+    __u64 packets = discard->addition.packets;
+    struct flow_key key;
+    fill_key(&key, &discard->packet, ifindex, discard->moment.window, direction & 1);
+    struct flow_value *value = bpf_map_lookup_elem(flows, &key);
+    if (!value && !bpf_map_lookup_elem(&captured, &ifindex))
+        return 0;
+    struct account *account = 0;
+    if (!counted) {
+        account = account_of(global, ifindex, discard->moment.window);
+        if (!account)
+            return 0;
+        account->side[direction & 1].packets += packets;
+        account->side[direction & 1].added += packets;
+    }
+    long error = 0;
+    if (!value)
+        value = flow_entry(global, flows, &key, &error);
+    if (value)
+        error = add_rejected(global, flows, &key, value, discard, counted);
+    if (error && account)
+        account_loss(&account->side[direction & 1], error, packets);
+    else if (error)
+        __sync_fetch_and_add(&global->moves_lost, packets);
+    return 0;
 }
 
 struct fragment_walk {
-    struct discard *discard;
     struct sk_buff *fragment;
-    struct packet later;
     __u32 ifindex;
     __u32 direction;
     __u32 counted;
+    __u32 header; /* bytes of a later fragment in front of its data */
+    __u32 bytes;  /* of all of them, without */
 };
 
 static long reject_next_fragment(__u32 index, struct fragment_walk *walk)
 {
-    if (!walk->fragment)
+    struct discard *discard = discard_in_hand();
+    if (!walk->fragment || !discard)
         return 1;
-    struct discard *discard = walk->discard;
     struct sk_buff *fragment = walk->fragment;
     __u32 length = BPF_CORE_READ(fragment, len);
     discard->addition.packets = 1;
-    discard->addition.bytes = length + (walk->later.family == 4 ? 20 : 48);
+    discard->addition.bytes = length + walk->header;
     discard->addition.tcp_flags = 0;
-    reject(discard, &walk->later, walk->ifindex, walk->direction, walk->counted);
-    discard->packet.bytes -= length;
+    reject(walk->ifindex, walk->direction, walk->counted);
+    walk->bytes += length;
     walk->fragment = BPF_CORE_READ(fragment, next);
     return 0;
 }
@@ -278,117 +323,137 @@ static long reject_next_fragment(__u32 index, struct fragment_walk *walk)
  * Connection tracking puts fragments together before anything can drop them, but the hook has counted them
  * one by one: the first with its ports, the others without. Each is rejected as it came.
  */
-static __always_inline void reject_datagram(struct discard *discard, __u32 ifindex, __u8 direction,
-                                            int counted)
+static __always_inline void reject_fragments(struct discard *discard, struct sk_buff *fragment, __u32 ifindex,
+                                             __u32 direction, __u32 counted)
 {
-    struct skb_shared_info *shared = shared_info(discard->skb);
-    struct sk_buff *fragment = BPF_CORE_READ(shared, frag_list);
-    if (!fragment || BPF_CORE_READ(shared, gso_size)) {
-        reject(discard, &discard->packet, ifindex, direction, counted);
-        return;
-    }
     struct addition whole = discard->addition;
-    __u32 bytes = discard->packet.bytes;
-    struct fragment_walk walk = {.discard = discard,
-                                 .fragment = fragment,
-                                 .later = discard->packet,
+    __u16 source_port = discard->packet.source_port;
+    __u16 destination_port = discard->packet.destination_port;
+    int is_ipv4 = discard->packet.family == 4;
+    struct fragment_walk walk = {.fragment = fragment,
                                  .ifindex = ifindex,
                                  .direction = direction,
-                                 .counted = counted};
-    walk.later.source_port = walk.later.destination_port = 0;
+                                 .counted = counted,
+                                 .header = is_ipv4 ? 20 : 48};
+    discard->packet.source_port = discard->packet.destination_port = 0;
     bpf_loop(FRAGMENTS_MAX, reject_next_fragment, &walk, 0);
+    discard->packet.source_port = source_port;
+    discard->packet.destination_port = destination_port;
     discard->addition = whole;
     /* Defragmentation has taken the fragment header of IPv6 away. */
-    discard->addition.bytes = discard->packet.bytes + (discard->packet.family == 6 ? 8 : 0);
-    reject(discard, &discard->packet, ifindex, direction, counted);
+    discard->addition.bytes = discard->packet.bytes - walk.bytes + (is_ipv4 ? 0 : 8);
+    reject(ifindex, direction, counted);
     discard->addition = whole;
-    discard->packet.bytes = bytes;
+}
+
+static __always_inline void reject_datagram(struct discard *discard, struct sk_buff *skb, __u32 ifindex,
+                                            __u32 direction, __u32 counted)
+{
+    struct sk_buff *fragment = 0;
+    if (skb->data_len) { /* some of it is elsewhere */
+        struct skb_shared_info *shared = shared_info(skb);
+        if (!BPF_CORE_READ(shared, gso_size))
+            fragment = BPF_CORE_READ(shared, frag_list);
+    }
+    if (fragment)
+        reject_fragments(discard, fragment, ifindex, direction, counted);
+    else
+        reject(ifindex, direction, counted);
 }
 
 /* Where the packet was bound for, when it had come so far: the route's device, or the one it was handed to.
  */
-static __always_inline __u32 outgoing_ifindex(struct discard *discard, struct dst_entry *route)
+static __always_inline __u32 outgoing_ifindex(const struct discard *discard, struct dst_entry *route,
+                                              __u32 device)
 {
     if (route && route_is_local_input(route, discard))
         return 0;
     if (route && BPF_CORE_READ(route, dev))
-        return BPF_CORE_READ(route, dev, ifindex);
-    struct net_device *device = discard->device;
-    __u32 ifindex = device ? BPF_CORE_READ(device, ifindex) : 0;
-    if (ifindex == discard->ifindex_in)
+        return (__u32)BPF_CORE_READ(route, dev, ifindex);
+    if (!device || device == discard->ifindex_in)
         return 0;
-    __u32 *flags = bpf_map_lookup_elem(&captured, &ifindex);
-    return flags && (*flags & CAPTURED_BRIDGE) && discard->ifindex_in ? 0 : ifindex;
+    __u32 *flags = bpf_map_lookup_elem(&captured, &device);
+    return flags && (*flags & CAPTURED_BRIDGE) && discard->ifindex_in ? 0 : device;
 }
 
 /* Drops in tc and XDP happen at one interface's hook: whether ours has counted the packet, its own note
- * tells. */
-static __always_inline int reject_at_hook(struct discard *discard)
+ * tells. True when that was all. */
+static __always_inline int reject_at_hook(struct discard *discard, struct sk_buff *skb, __u32 device)
 {
-    struct net_device *device = discard->device;
-    __u32 ifindex = device ? BPF_CORE_READ(device, ifindex) : 0;
-    __u64 address = (__u64)(long)discard->skb;
     if (discard->reject == REJECT_XDP) {
-        reject(discard, &discard->packet, ifindex, FLOW_INGRESS, 0);
+        reject(device, FLOW_INGRESS, 0);
         return 1;
     }
-    if (REASON_IS(discard->reason, SKB_DROP_REASON_TC_INGRESS)) {
-        reject(discard, &discard->packet, ifindex, FLOW_INGRESS,
-               discard->room->counted[FLOW_INGRESS] == address);
-        return 1;
-    }
-    if (REASON_IS(discard->reason, SKB_DROP_REASON_TC_EGRESS)) {
-        reject(discard, &discard->packet, ifindex, FLOW_EGRESS,
-               discard->room->counted[FLOW_EGRESS] == address);
+    if (discard->reject != REJECT_TC)
+        return 0;
+    struct scratch *hook = scratch(SCRATCH_HOOK);
+    int is_ingress = REASON_IS(discard->reason, SKB_DROP_REASON_TC_INGRESS);
+    __u32 direction = is_ingress ? FLOW_INGRESS : FLOW_EGRESS;
+    reject(device, direction, hook && hook->counted[direction] == (__u64)(long)skb);
+    if (!is_ingress)
         discard->ifindex_out = 0;
-    }
-    return 0;
+    return is_ingress;
 }
 
-static __always_inline void reject_packet(struct discard *discard)
+static __always_inline void reject_packet(struct discard *discard, struct sk_buff *skb, __u32 device)
 {
-    if (reject_at_hook(discard))
+    if (reject_at_hook(discard, skb, device))
         return;
     __u32 direction = 0;
-    struct nf_conn *connection = nat_connection(discard, &direction);
-    struct packet as_is = discard->packet;
+    struct nf_conn *connection = nat_connection(discard, skb, &direction);
+    struct packet as_is;
+    if (connection)
+        as_is = discard->packet;
     if (discard->ifindex_in) {
         if (connection)
             use_tuple(&discard->packet, tuple_of(connection, direction), 0);
-        reject_datagram(discard, discard->ifindex_in, FLOW_INGRESS, 1);
+        reject_datagram(discard, skb, discard->ifindex_in, FLOW_INGRESS, 1);
     }
-    discard->packet = as_is;
-    if (discard->ifindex_out) {
-        if (connection)
-            use_tuple(&discard->packet, tuple_of(connection, !direction), 1);
-        reject_datagram(discard, discard->ifindex_out, FLOW_EGRESS, 0);
+    if (!discard->ifindex_out)
+        return;
+    if (connection) {
+        discard->packet = as_is;
+        use_tuple(&discard->packet, tuple_of(connection, !direction), 1);
     }
+    reject_datagram(discard, skb, discard->ifindex_out, FLOW_EGRESS, 0);
 }
 
 /* The packet stays ACCEPT; the account and the flow say that, and why, it went no further. */
-static __always_inline void note_discard(struct discard *discard)
+__noinline int note_discard(__u32 ifindex, __u32 direction)
 {
-    __u8 direction = discard->ifindex_out ? FLOW_EGRESS : FLOW_INGRESS;
-    __u32 ifindex = discard->ifindex_out ? discard->ifindex_out : discard->ifindex_in;
-    if (!bpf_map_lookup_elem(&captured, &ifindex))
-        return;
-    struct account *account = account_of(discard->global, ifindex, discard->window);
+    struct capture_state *global = capture_state();
+    struct discard *discard = discard_in_hand();
+    void *flows = active_flows();
+    if (!global || !discard || !flows || !bpf_map_lookup_elem(&captured, &ifindex))
+        return 0;
+    struct account *account = account_of(global, ifindex, discard->moment.window);
     if (!account)
-        return;
-    __u64 packets = (__u64)discard->addition.packets;
-    account->side[direction].discarded += packets;
-    struct discard_key reason = {
-        .ifindex = ifindex, .window = discard->window, .reason = discard->reason, .direction = direction};
+        return 0;
+    __u64 packets = discard->addition.packets;
+    account->side[direction & 1].discarded += packets;
+    struct discard_key reason = {.ifindex = ifindex,
+                                 .window = discard->moment.window,
+                                 .reason = discard->reason,
+                                 .direction = direction & 1};
     __u64 *count = bpf_map_lookup_elem(&discards, &reason);
     if (count)
         __sync_fetch_and_add(count, packets);
     else
         bpf_map_update_elem(&discards, &reason, &packets, BPF_NOEXIST);
     struct flow_key key;
-    fill_key(&key, &discard->packet, ifindex, discard->window, direction, REJECT_NONE);
-    struct addition note = {
-        .wall_ns = discard->addition.wall_ns, .drop_reason = discard->reason, .discarded = (__u32)packets};
-    (void)add_to_flow(discard->global, &key, &note); /* full: the account has it all the same */
+    long error;
+    fill_key(&key, &discard->packet, ifindex, discard->moment.window, direction & 1);
+    struct flow_value *value = flow_entry(global, flows, &key, &error);
+    if (value) /* if there is no place: the account has it all the same */
+        value->total.drop_reason = discard->reason;
+    return 0;
+}
+
+/* The coarse clock is not to be had here, but the hook has mostly read it in this tick. */
+static __always_inline __u64 discard_clock_ns(void)
+{
+    const struct scratch *hook = scratch(SCRATCH_HOOK);
+    return hook && hook->jiffy == bpf_jiffies64() ? hook->coarse_ns : bpf_ktime_get_ns();
 }
 
 SEC("tp_btf/kfree_skb")
@@ -398,32 +463,36 @@ int discarded(__u64 *arguments)
     struct sock *receiver = 0;
     if (bpf_core_field_exists(struct trace_event_raw_kfree_skb, rx_sk))
         receiver = (struct sock *)arguments[3];
-    struct discard discard = {
-        .skb = skb, .reason = (__u32)arguments[2], .global = capture_state(), .room = scratch()};
-    if (!discard.global || !discard.room || discard.global->drop_program != drop_generation)
+    struct capture_state *global = capture_state();
+    struct scratch *room = scratch(SCRATCH_DROP);
+    struct discard *discard = discard_in_hand();
+    if (!global || !room || !discard || global->drop_program != drop_generation)
         return 0;
     struct dst_entry *route = route_of(skb);
-    if (namespace_of(skb, route, receiver) != discard.global->netns)
+    if (namespace_of(skb, route, receiver) != global->netns)
         return 0;
-    discard.reject = reject_source_of(discard.reason, receiver);
-    if (is_generic_xdp(skb, discard.reason, route))
-        discard.reject = REJECT_XDP;
-    discard.ifindex_in = (__u32)BPF_CORE_READ(skb, skb_iif);
+    discard->reason = (__u32)arguments[2];
+    discard->reject = reject_source_of(discard->reason, receiver);
+    if (is_generic_xdp(skb, discard->reason, route))
+        discard->reject = REJECT_XDP;
+    discard->ifindex_in = (__u32)skb->skb_iif;
     /* A packet at a socket has its device pointer overwritten; only decisions made before that need it. */
-    if (discard.reject || !discard.ifindex_in)
-        discard.device = BPF_CORE_READ(skb, dev);
-    if (!read_packet(&discard))
+    __u32 device = 0;
+    if ((discard->reject || !discard->ifindex_in) && skb->dev)
+        device = (__u32)skb->dev->ifindex;
+    if (!read_packet(discard, skb, room))
         return 0;
-    discard.addition.wall_ns = bpf_ktime_get_ns() + discard.global->wall_offset_ns;
-    discard.addition.drop_reason = discard.reason;
-    discard.window = window_of(discard.addition.wall_ns);
+    discard->moment = moment_of(discard_clock_ns() + global->wall_offset_ns, room);
     struct skb_shared_info *shared = shared_info(skb);
-    count_segments(&discard.packet, BPF_CORE_READ(shared, gso_segs), BPF_CORE_READ(shared, gso_size),
-                   &discard.addition);
-    discard.ifindex_out = outgoing_ifindex(&discard, route);
-    if (discard.reject)
-        reject_packet(&discard);
+    __u32 gso_size = BPF_CORE_READ(shared, gso_size);
+    count_segments(&discard->packet, gso_size ? BPF_CORE_READ(shared, gso_segs) : 0, gso_size,
+                   &discard->addition);
+    discard->ifindex_out = outgoing_ifindex(discard, route, device);
+    if (discard->reject)
+        reject_packet(discard, skb, device);
+    else if (discard->ifindex_out)
+        note_discard(discard->ifindex_out, FLOW_EGRESS);
     else
-        note_discard(&discard);
+        note_discard(discard->ifindex_in, FLOW_INGRESS);
     return 0;
 }

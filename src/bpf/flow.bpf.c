@@ -2,7 +2,7 @@
 
 /*
  * Counting, in the kernel: each packet that passes an interface's tc hook adds to its flow as accepted. What
- * is discarded afterwards is put right by drop.bpf.c. Both let every packet go on unchanged.
+ * is discarded afterwards is put right by drop.h. Both let every packet go on unchanged.
  */
 
 #include "maps.h"
@@ -13,39 +13,72 @@
 
 #define TCX_NEXT (-1) /* also TC_ACT_UNSPEC: the next program or filter decides */
 
-/* Parses in place; headers beyond the linear part of the buffer are copied out first. */
-static __always_inline enum parse_result parse_buffer(struct __sk_buff *skb, struct scratch *room,
-                                                      int ethernet, struct packet *packet)
+/*
+ * Most frames need no loop: IP without a tag and without extension headers, its headers in the linear part.
+ * True when it was such a one.
+ */
+static __always_inline int parse_plain(struct __sk_buff *skb, int ethernet, struct packet *ret)
 {
     struct packet_view view = {.data = (const __u8 *)(long)skb->data,
                                .end = (const __u8 *)(long)skb->data_end};
+    const __u32 offset = ethernet ? 14 : 0;
     __u16 ethertype = bpf_ntohs((__u16)skb->protocol);
-    enum parse_result result = ethernet ? parse_ethernet(&view, skb->len, packet)
-                                        : parse_network(&view, 0, ethertype, skb->len, packet);
-    __u32 linear = skb->data_end - skb->data;
-    if (!view.cut || linear >= skb->len)
-        return result;
+    if (ethernet) {
+        const __u8 *header = packet_at(&view, 0, offset);
+        ethertype = header ? parse_u16(header + 12) : 0;
+    }
+    PARSE_ZERO(ret, sizeof *ret);
+    if (ethertype == ETHERTYPE_IPV4)
+        return parse_ipv4(&view, offset, skb->len, ret) == PARSE_IP && !view.cut;
+    if (ethertype != ETHERTYPE_IPV6 || parse_ipv6_header(&view, offset, skb->len, ret) != PARSE_IP ||
+        is_extension_header(ret->protocol))
+        return 0;
+    parse_transport(&view, offset + 40, offset + ret->bytes, ret);
+    return !view.cut;
+}
+
+static __always_inline int parse_frame(struct __sk_buff *skb, struct scratch *room, int ethernet,
+                                       struct packet *ret)
+{
+    if (parse_plain(skb, ethernet, ret))
+        return PARSE_IP;
     __u32 copied = skb->len < PARSE_COPY_ROOM ? skb->len : PARSE_COPY_ROOM;
     if (copied < 1 || bpf_skb_load_bytes(skb, 0, room->headers, copied) < 0)
-        return result;
-    return parse_copied(packet, copied, ethernet, ethertype, skb->len);
+        return PARSE_NOT_IP;
+    room->copied = copied;
+    __u32 ethertype = ethernet ? LINK_HEADER : bpf_ntohs((__u16)skb->protocol);
+    return parse_copied(ret, SCRATCH_HOOK, ethertype, skb->len);
+}
+
+static __always_inline long count_packet(struct capture_state *global, struct __sk_buff *skb,
+                                         const struct packet *packet, const struct addition *addition,
+                                         const struct moment *moment, __u8 direction)
+{
+    struct flow_key key;
+    fill_key(&key, packet, skb->ifindex, moment->window, direction);
+    long error = -1;
+    void *flows = active_flows();
+    struct flow_value *value = flows ? flow_entry(global, flows, &key, &error) : 0;
+    if (!value)
+        return error;
+    tally_count(&value->total, addition, 1);
+    tally_time(&value->total, moment->ticks);
+    return 0;
 }
 
 static __always_inline int count_frame(struct __sk_buff *skb, __u8 direction, int ethernet)
 {
     struct capture_state *global = capture_state();
-    struct scratch *room = scratch();
+    struct scratch *room = scratch(SCRATCH_HOOK);
     if (!global || !room)
         return TCX_NEXT;
-    /* The coarse clock is a tick behind at most, and a quarter of the price. */
-    struct addition addition = {.wall_ns = bpf_ktime_get_coarse_ns() + global->wall_offset_ns};
-    __u32 window = window_of(addition.wall_ns);
-    struct account *account = account_of(global, skb->ifindex, window);
+    struct moment moment = moment_of(coarse_clock_ns(room) + global->wall_offset_ns, room);
+    struct account *account = account_of(global, skb->ifindex, moment.window);
     if (!account)
         return TCX_NEXT;
     struct account_side *side = &account->side[direction];
     struct packet packet;
-    enum parse_result result = parse_buffer(skb, room, ethernet, &packet);
+    int result = parse_frame(skb, room, ethernet, &packet);
     side->frames++;
     if (result != PARSE_IP) {
         side->packets++;
@@ -55,13 +88,12 @@ static __always_inline int count_frame(struct __sk_buff *skb, __u8 direction, in
             side->malformed++;
         return TCX_NEXT;
     }
+    struct addition addition;
     count_segments(&packet, skb->gso_segs, skb->gso_size, &addition);
-    side->packets += (__u64)addition.packets;
-    struct flow_key key;
-    fill_key(&key, &packet, skb->ifindex, window, direction, REJECT_NONE);
-    long error = add_to_flow(global, &key, &addition);
+    side->packets += addition.packets;
+    long error = count_packet(global, skb, &packet, &addition, &moment, direction);
     if (error)
-        account_loss(side, error, (__u64)addition.packets);
+        account_loss(side, error, addition.packets);
     else
         room->counted[direction] = (__u64)(long)skb;
     return TCX_NEXT;

@@ -68,6 +68,7 @@ struct sk_buff {
     unsigned long _skb_refdst;
     unsigned long _nfct;
     unsigned int len;
+    unsigned int data_len;
     int skb_iif;
     __be16 protocol;
     __u16 network_header;

@@ -19,7 +19,7 @@ struct flow_map {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1024);
     __type(key, struct flow_key);
-    __type(value, struct flow_counts);
+    __type(value, struct flow_value);
 };
 
 /* Two, flipped at each drain: one is written to while the other, quiescent, is read and emptied. */
@@ -68,16 +68,30 @@ struct {
     __uint(max_entries, 4096);
 } wake SEC(".maps");
 
-/* The packet last counted on this CPU in each direction, and room for headers that cannot be read in place.
- */
-struct scratch {
-    __u64 counted[FLOW_DIRECTIONS]; /* address of the socket buffer */
-    __u8 headers[PARSE_COPY_ROOM];
+/* Wall clock as the programs count with it. */
+struct moment {
+    __u32 window;
+    __u32 ticks; /* after the window's start */
 };
+
+/* Room of one program on one CPU. */
+struct scratch {
+    __u64 counted[FLOW_DIRECTIONS]; /* addresses of the socket buffers last counted in each direction */
+    __u64 window_ns;                /* the window of the last packet: its start, and its number */
+    __u64 window;
+    __u64 jiffy; /* at which the coarse clock was read last, and what it said */
+    __u64 coarse_ns;
+    __u32 copied;                  /* bytes of `headers` that are filled */
+    __u8 headers[PARSE_COPY_ROOM]; /* of a packet that cannot be read in place */
+};
+
+/* Hooks run with softirqs off, so that they never interrupt one another; but they interrupt the drop program.
+ */
+enum scratch_user { SCRATCH_HOOK = 0, SCRATCH_DROP = 1, SCRATCH_USERS = 2 };
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
+    __uint(max_entries, SCRATCH_USERS);
     __type(key, __u32);
     __type(value, struct scratch);
 } scratches SEC(".maps");
@@ -88,15 +102,35 @@ static __always_inline struct capture_state *capture_state(void)
     return bpf_map_lookup_elem(&state, &zero);
 }
 
-static __always_inline struct scratch *scratch(void)
+static __always_inline struct scratch *scratch(__u32 user)
 {
-    __u32 zero = 0;
-    return bpf_map_lookup_elem(&scratches, &zero);
+    return bpf_map_lookup_elem(&scratches, &user);
 }
 
-static __always_inline __u32 window_of(__u64 wall_ns)
+/*
+ * The kernel's coarse clock is put forward right after its count of ticks, which costs a single load: read
+ * once per tick and CPU, it is two ticks behind at most.
+ */
+static __always_inline __u64 coarse_clock_ns(struct scratch *room)
 {
-    return (__u32)(wall_ns / (WINDOW_SECONDS * 1000000000ULL));
+    __u64 jiffy = bpf_jiffies64();
+    if (jiffy != room->jiffy) {
+        room->jiffy = jiffy;
+        room->coarse_ns = bpf_ktime_get_coarse_ns();
+    }
+    return room->coarse_ns;
+}
+
+/* The division is made once per window and CPU. */
+static __always_inline struct moment moment_of(__u64 wall_ns, struct scratch *room)
+{
+    __u64 offset = wall_ns - room->window_ns;
+    if (offset >= WINDOW_NS) {
+        room->window = wall_ns / WINDOW_NS;
+        room->window_ns = room->window * WINDOW_NS;
+        offset = wall_ns - room->window_ns;
+    }
+    return (struct moment){.window = (__u32)room->window, .ticks = (__u32)(offset / TICK_NS)};
 }
 
 static __always_inline struct account *account_of(struct capture_state *global, __u32 ifindex, __u32 window)
@@ -121,71 +155,67 @@ static __always_inline void note_insertion(struct capture_state *global)
         bpf_ringbuf_output(&wake, &inserted, sizeof inserted, BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline void add_flags(struct flow_counts *counts, __u8 tcp_flags, __s32 sign)
-{
-    if (tcp_flags & 1)
-        __sync_fetch_and_add(&counts->fin, sign);
-    if (tcp_flags & 4)
-        __sync_fetch_and_add(&counts->rst, sign);
-    if ((tcp_flags & 18) == 2)
-        __sync_fetch_and_add(&counts->syn, sign);
-    if ((tcp_flags & 18) == 18)
-        __sync_fetch_and_add(&counts->syn_ack, sign);
-}
-
 /* What one packet, or the packets of one super-frame, add to a flow. */
 struct addition {
-    __u64 wall_ns;
-    __s64 packets; /* negative: taken back */
-    __s64 bytes;
-    __u32 drop_reason;
-    __u32 discarded;
+    __u64 packets;
+    __u64 bytes;
     __u8 tcp_flags;
 };
 
-static __always_inline void add_to_counts(struct flow_counts *counts, const struct addition *addition)
+/* `sign` is 1, or -1 to take back. */
+static __always_inline void tally_count(struct flow_tally *tally, const struct addition *addition, __s64 sign)
 {
-    __sync_fetch_and_add(&counts->packets, addition->packets);
-    __sync_fetch_and_add(&counts->bytes, addition->bytes);
-    if (addition->packets > 0 && addition->wall_ns > counts->last_ns)
-        counts->last_ns = addition->wall_ns;
-    if (addition->tcp_flags)
-        add_flags(counts, addition->tcp_flags, addition->packets > 0 ? 1 : -1);
-    if (addition->drop_reason)
-        counts->drop_reason = addition->drop_reason;
-    if (addition->discarded)
-        __sync_fetch_and_add(&counts->discarded, addition->discarded);
+    __u8 flags = addition->tcp_flags;
+    __sync_fetch_and_add(&tally->packets, addition->packets * (__u64)sign);
+    __sync_fetch_and_add(&tally->bytes, addition->bytes * (__u64)sign);
+    if (!flags)
+        return;
+    if (flags & 1)
+        __sync_fetch_and_add(&tally->fin, (__u32)sign);
+    if (flags & 4)
+        __sync_fetch_and_add(&tally->rst, (__u32)sign);
+    if ((flags & 18) == 2)
+        __sync_fetch_and_add(&tally->syn, (__u32)sign);
+    if ((flags & 18) == 18)
+        __sync_fetch_and_add(&tally->syn_ack, (__u32)sign);
 }
 
-/* 0, or a negative errno: -E2BIG when the map is full. */
-static __always_inline long add_to_flow(struct capture_state *global, const struct flow_key *key,
-                                        const struct addition *addition)
+static __always_inline void tally_time(struct flow_tally *tally, __u32 ticks)
+{
+    if (ticks > tally->last)
+        tally->last = ticks;
+    if (ticks < tally->first)
+        tally->first = ticks;
+}
+
+static __always_inline void *active_flows(void)
 {
     __u32 zero = 0;
-    void *flows = bpf_map_lookup_elem(&active, &zero);
-    if (!flows)
-        return -1;
-    struct flow_counts *counts = bpf_map_lookup_elem(flows, key);
-    if (!counts) {
-        struct flow_counts first = {.first_ns = addition->wall_ns, .last_ns = addition->wall_ns};
-        add_to_counts(&first, addition);
-        long error = bpf_map_update_elem(flows, key, &first, BPF_NOEXIST);
-        if (!error) {
-            note_insertion(global);
-            return 0;
-        }
-        if (error != -EEXIST)
-            return error;
-        counts = bpf_map_lookup_elem(flows, key);
-        if (!counts)
-            return -1;
-    }
-    add_to_counts(counts, addition);
-    return 0;
+    return bpf_map_lookup_elem(&active, &zero);
+}
+
+/* The flow's entry, made if need be; NULL and a negative errno when there is none: -E2BIG when the map is
+ * full. */
+static __always_inline struct flow_value *flow_entry(struct capture_state *global, void *flows,
+                                                     const struct flow_key *key, long *ret_error)
+{
+    static const struct flow_value empty = {.total.first = TALLY_NEVER, .rejected.first = TALLY_NEVER};
+    struct flow_value *value = bpf_map_lookup_elem(flows, key);
+    if (value)
+        return value;
+    *ret_error = bpf_map_update_elem(flows, key, &empty, BPF_NOEXIST);
+    if (!*ret_error)
+        note_insertion(global);
+    else if (*ret_error != -EEXIST)
+        return 0;
+    value = bpf_map_lookup_elem(flows, key);
+    if (!value)
+        *ret_error = -1;
+    return value;
 }
 
 static __always_inline void fill_key(struct flow_key *key, const struct packet *packet, __u32 ifindex,
-                                     __u32 window, __u8 direction, __u8 reject)
+                                     __u32 window, __u8 direction)
 {
     __builtin_memcpy(key->source, packet->source, 16);
     __builtin_memcpy(key->destination, packet->destination, 16);
@@ -196,7 +226,7 @@ static __always_inline void fill_key(struct flow_key *key, const struct packet *
     key->protocol = packet->protocol;
     key->family = packet->family;
     key->direction = direction;
-    key->reject = reject;
+    key->reject = REJECT_NONE;
 }
 
 static __always_inline void account_loss(struct account_side *side, long error, __u64 packets)
@@ -208,22 +238,40 @@ static __always_inline void account_loss(struct account_side *side, long error, 
 }
 
 /*
- * Parses the headers copied to the scratch room; `ethernet` tells whether they begin with a link header, else
- * `ethertype` names the layer. A global function, so that the verifier goes through it once and not per
- * caller. Returns enum parse_result.
+ * Parsing of the headers copied to the scratch room. Global functions, which the verifier goes through once
+ * each: neither per caller nor per number of tags. Both return enum parse_result.
  */
-__noinline int parse_copied(struct packet *ret, __u32 copied, __u32 ethernet, __u32 ethertype,
-                            __u32 frame_len)
+__noinline int parse_copied_ip(struct packet *ret, __u32 user, __u32 offset, __u32 ethertype, __u32 frame_len)
 {
-    struct scratch *room = scratch();
-    if (!ret || !room)
+    struct scratch *room = scratch(user);
+    if (!ret || !room || offset > PARSE_COPY_ROOM)
         return PARSE_NOT_IP;
-    struct packet_view view = {.data = room->headers, .copied = copied};
-    if (!copied || copied > PARSE_COPY_ROOM)
+    struct packet_view view = {.data = room->headers, .copied = room->copied};
+    return parse_ip(&view, offset, (__u16)ethertype, frame_len, ret);
+}
+
+#define LINK_HEADER                                                                                          \
+    0x10000U /* in place of an ethertype: the bytes begin with a link header, which tells it */
+
+__noinline int parse_copied(struct packet *ret, __u32 user, __u32 ethertype, __u32 frame_len)
+{
+    struct scratch *room = scratch(user);
+    if (!ret || !room || !room->copied)
         return PARSE_NOT_IP;
-    if (!ethernet)
-        return parse_network(&view, 0, (__u16)ethertype, frame_len, ret);
-    return parse_ethernet(&view, frame_len, ret);
+    PARSE_ZERO(ret, sizeof *ret);
+    struct packet_view view = {.data = room->headers, .copied = room->copied};
+    __u32 offset = 0;
+    __u16 inner = (__u16)ethertype;
+    if (ethertype == LINK_HEADER) {
+        const __u8 *header = packet_at(&view, 0, 14);
+        if (!header)
+            return PARSE_NOT_IP;
+        inner = parse_u16(header + 12);
+        offset = 14;
+    }
+    if (!parse_tags(&view, &offset, &inner))
+        return PARSE_NOT_IP;
+    return parse_copied_ip(ret, user, offset, inner, frame_len);
 }
 
 /* An offloaded super-frame as the packets that go over the wire, each with its own headers. */
@@ -236,7 +284,7 @@ static __always_inline void count_segments(const struct packet *packet, __u32 gs
         segments = (packet->bytes - packet->header_bytes + gso_size - 1) / gso_size;
     if (!gso_size || segments < 1)
         segments = 1;
-    addition->packets = (__s64)segments;
-    addition->bytes = (__s64)(packet->bytes + (segments - 1) * packet->header_bytes);
+    addition->packets = segments;
+    addition->bytes = packet->bytes + (segments - 1) * packet->header_bytes;
     addition->tcp_flags = packet->tcp_flags;
 }

@@ -52,7 +52,7 @@ struct packet {
 /* How far into a frame headers are followed, and how much of one is copied where it cannot be read in place.
  */
 #define PARSE_REACH 2048
-#define PARSE_COPY_ROOM 256
+#define PARSE_COPY_ROOM 512
 
 #define PARSE_ICMP_UNKNOWN 0xffff
 
@@ -175,14 +175,19 @@ PARSE_INLINE enum parse_result parse_ipv4(struct packet_view *view, __u32 offset
     return PARSE_IP;
 }
 
+PARSE_INLINE int is_extension_header(__u8 protocol)
+{
+    return protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_ROUTING ||
+           protocol == PROTOCOL_DESTINATION || protocol == PROTOCOL_FRAGMENT;
+}
+
 /* Follows extension headers; leaves the upper-layer protocol in ret and returns its offset, or 0 when there
  * is no transport header to read: a later fragment, or headers cut off or too many. */
 PARSE_INLINE __u32 parse_extension_headers(struct packet_view *view, __u32 offset, struct packet *ret)
 {
     for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
         __u8 protocol = ret->protocol;
-        if (protocol != PROTOCOL_HOP_BY_HOP && protocol != PROTOCOL_ROUTING &&
-            protocol != PROTOCOL_DESTINATION && protocol != PROTOCOL_FRAGMENT)
+        if (!is_extension_header(protocol))
             return offset;
         const __u8 *header = packet_at(view, offset, 8);
         if (!header)
@@ -200,8 +205,9 @@ PARSE_INLINE __u32 parse_extension_headers(struct packet_view *view, __u32 offse
     return 0;
 }
 
-PARSE_INLINE enum parse_result parse_ipv6(struct packet_view *view, __u32 offset, __u32 frame_len,
-                                          struct packet *ret)
+/* The fixed header; what follows it begins at offset + 40. */
+PARSE_INLINE enum parse_result parse_ipv6_header(struct packet_view *view, __u32 offset, __u32 frame_len,
+                                                 struct packet *ret)
 {
     const __u8 *ip = packet_at(view, offset, 40);
     if (!ip || ip[0] >> 4 != 6)
@@ -214,11 +220,48 @@ PARSE_INLINE enum parse_result parse_ipv6(struct packet_view *view, __u32 offset
     PARSE_COPY(ret->source, ip + 8, 16);
     PARSE_COPY(ret->destination, ip + 24, 16);
     ret->protocol = ip[6];
-    __u32 transport = parse_extension_headers(view, offset + 40, ret);
-    ret->header_bytes = transport ? transport - offset : 40;
-    if (transport)
-        parse_transport(view, transport, offset + ret->bytes, ret);
+    ret->header_bytes = 40;
     return PARSE_IP;
+}
+
+PARSE_INLINE enum parse_result parse_ipv6(struct packet_view *view, __u32 offset, __u32 frame_len,
+                                          struct packet *ret)
+{
+    enum parse_result result = parse_ipv6_header(view, offset, frame_len, ret);
+    if (result != PARSE_IP)
+        return result;
+    __u32 transport = parse_extension_headers(view, offset + 40, ret);
+    if (!transport)
+        return PARSE_IP;
+    ret->header_bytes = transport - offset;
+    parse_transport(view, transport, offset + ret->bytes, ret);
+    return PARSE_IP;
+}
+
+/* Goes over VLAN tags to the layer in them; 0 when they are cut off. */
+PARSE_INLINE int parse_tags(struct packet_view *view, __u32 *offset, __u16 *ethertype)
+{
+    for (int tags = 0; tags < VLAN_TAGS_MAX; tags++) {
+        if (*ethertype != ETHERTYPE_VLAN && *ethertype != ETHERTYPE_QINQ && *ethertype != ETHERTYPE_QINQ_OLD)
+            break;
+        const __u8 *tag = packet_at(view, *offset, 4);
+        if (!tag)
+            return 0;
+        *ethertype = parse_u16(tag + 2);
+        *offset += 4;
+    }
+    return 1;
+}
+
+/* `ret` must be zeroed. */
+PARSE_INLINE enum parse_result parse_ip(struct packet_view *view, __u32 offset, __u16 ethertype,
+                                        __u32 frame_len, struct packet *ret)
+{
+    if (ethertype == ETHERTYPE_IPV4)
+        return parse_ipv4(view, offset, frame_len, ret);
+    if (ethertype == ETHERTYPE_IPV6)
+        return parse_ipv6(view, offset, frame_len, ret);
+    return PARSE_NOT_IP;
 }
 
 /*
@@ -230,20 +273,9 @@ PARSE_INLINE enum parse_result parse_network(struct packet_view *view, __u32 off
 {
     PARSE_ZERO(ret, sizeof *ret);
     ret->icmp = PARSE_ICMP_UNKNOWN;
-    for (int tags = 0; tags < VLAN_TAGS_MAX; tags++) {
-        if (ethertype != ETHERTYPE_VLAN && ethertype != ETHERTYPE_QINQ && ethertype != ETHERTYPE_QINQ_OLD)
-            break;
-        const __u8 *tag = packet_at(view, offset, 4);
-        if (!tag)
-            return PARSE_NOT_IP;
-        ethertype = parse_u16(tag + 2);
-        offset += 4;
-    }
-    if (ethertype == ETHERTYPE_IPV4)
-        return parse_ipv4(view, offset, frame_len, ret);
-    if (ethertype == ETHERTYPE_IPV6)
-        return parse_ipv6(view, offset, frame_len, ret);
-    return PARSE_NOT_IP;
+    if (!parse_tags(view, &offset, &ethertype))
+        return PARSE_NOT_IP;
+    return parse_ip(view, offset, ethertype, frame_len, ret);
 }
 
 PARSE_INLINE enum parse_result parse_ethernet(struct packet_view *view, __u32 frame_len, struct packet *ret)

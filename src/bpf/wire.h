@@ -9,8 +9,9 @@
 #include <linux/types.h>
 
 #define WIRE_VERSION                                                                                         \
-    1 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
+    2 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
 #define WINDOW_SECONDS 60
+#define WINDOW_NS (WINDOW_SECONDS * 1000000000ULL)
 
 enum flow_direction {
     FLOW_INGRESS = 0,
@@ -49,21 +50,53 @@ struct flow_key {
     __u8 reject;    /* enum reject_source */
 };
 
-/*
- * What one drain holds of a flow. Packets, bytes and the flag counts are signed deltas in two's complement: a
- * packet that was counted as accepted before a drain and rejected after it is a -1 here.
- */
-struct flow_counts {
+/* Times within a window are counted in this unit, which divides a second: a window's fit 32 bits. */
+#define TICK_NS 16
+
+/* What a flow's packets add up to. Differences wrap: all counts are in two's complement. */
+struct flow_tally {
     __u64 packets;
-    __u64 bytes;    /* IP total length of the wire packets */
-    __u64 first_ns; /* wall clock */
-    __u64 last_ns;
+    __u64 bytes; /* IP total length of the wire packets */
+    __u32 first; /* ticks after the window's start; TALLY_NEVER before the first packet */
+    __u32 last;
     __u32 fin; /* packets that carried the flag, for record.md 5.8 */
     __u32 syn; /* SYN without ACK */
     __u32 rst;
     __u32 syn_ack;
     __u32 drop_reason; /* the kernel's number of the last discard; 0 when none */
-    __u32 discarded;   /* packets accepted, then discarded for a reason that is no security decision */
+    __u32 reject;      /* enum reject_source; REJECT_NONE in a total */
+};
+
+#define TALLY_NEVER 0xffffffffU
+
+/*
+ * What a kernel map holds of a flow, under a key without a reject source. A packet that is refused after it
+ * was counted is added to `rejected` and stays in `total`; what was accepted is the difference. It is
+ * negative where the packet was counted in an earlier drain. `rejected` belongs to the source that came
+ * first; others have entries of their own, with their source in the key, and take their packets out of this
+ * `total`.
+ */
+struct flow_value {
+    struct flow_tally total;
+    struct flow_tally rejected;
+};
+
+/* What one drain says of one flow and verdict: signed differences, as above. */
+struct flow_counts {
+    __u64 packets;
+    __u64 bytes;
+    __u64 first_ns; /* wall clock; UINT64_MAX and 0 when no packet was added */
+    __u64 last_ns;
+    __u32 fin;
+    __u32 syn;
+    __u32 rst;
+    __u32 syn_ack;
+    __u64 drop_reason;
+};
+
+struct flow_delta {
+    struct flow_key key;
+    struct flow_counts counts;
 };
 
 struct account_key {
@@ -111,5 +144,6 @@ struct capture_state {
 };
 
 _Static_assert(sizeof(struct flow_key) == 48, "flow_key has no padding");
-_Static_assert(sizeof(struct flow_counts) == 56, "flow_counts has no padding");
+_Static_assert(sizeof(struct flow_value) == 96, "flow_value has no padding");
+_Static_assert(sizeof(struct flow_delta) == 104, "flow_delta has no padding");
 _Static_assert(sizeof(struct account) == 128, "account has no padding");

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "capture/delta.h"
 #include "flow.skel.h"
 
 /* Not in the headers of Debian 12; values of the kernel's ABI (6.6). */
@@ -46,7 +47,8 @@ struct live {
     int *links;      /* unpinned links by ifindex and direction, when there are no pins */
     size_t link_count;
     struct flow_key *keys; /* READ_BATCH of each */
-    struct flow_counts *counts;
+    struct flow_value *values;
+    struct flow_delta *deltas; /* twice as many */
 };
 
 static void pin_path(const struct live *live, char ret[static 320], const char *name)
@@ -254,9 +256,12 @@ int live_open(struct live **ret, const struct live_options *options, struct faul
     live->attach = options->attach;
     live->kind = "";
     live->keys = calloc(READ_BATCH, sizeof *live->keys);
-    live->counts = calloc(READ_BATCH, sizeof *live->counts);
+    live->values = calloc(READ_BATCH, sizeof *live->values);
+    live->deltas = calloc(READ_BATCH, 2 * sizeof *live->deltas);
     live->bpf = flow_bpf__open();
-    int r = live->bpf && live->keys && live->counts ? 0 : fault_set(fault, -ENOMEM, "out of memory");
+    int r = live->bpf && live->keys && live->values && live->deltas
+                ? 0
+                : fault_set(fault, -ENOMEM, "out of memory");
     if (r == 0 && options->pin_folder) {
         (void)snprintf(live->pins, sizeof live->pins, "%s", options->pin_folder);
         r = make_pin_folder(live->pins, fault);
@@ -478,13 +483,13 @@ static int for_each_batch(struct live *live, batch_step *step, live_flow_visitor
     for (;;) {
         __u32 count = READ_BATCH;
         int r = step(live->flow_fds[!live->active], live->under_way ? &live->position : NULL, &live->position,
-                     live->keys, live->counts, &count, &options);
+                     live->keys, live->values, &count, &options);
         bool end = r < 0 && errno == ENOENT;
         if (r < 0 && !end)
             return fault_set(fault, -errno, "cannot read the flow map: %s", strerror(errno));
         live->under_way = !end;
         if (visit && count)
-            visit(context, live->keys, live->counts, count);
+            visit(context, live->deltas, delta_split_all(live->keys, live->values, count, live->deltas));
         if (end)
             return 0;
     }
@@ -603,6 +608,7 @@ void live_close(struct live *live)
     flow_bpf__destroy(live->bpf);
     free(live->links);
     free(live->keys);
-    free(live->counts);
+    free(live->values);
+    free(live->deltas);
     free(live);
 }

@@ -57,9 +57,9 @@ void live_set_clock(struct live *live);
 /* Makes the other flow map the active one. On return no program writes to the quiescent one any more. */
 int live_flip(struct live *live, struct fault *fault) MUST_USE;
 
-/* Visits all flows of the quiescent map; several per call. After an error the next call visits the rest. */
-typedef void live_flow_visitor(void *context, const struct flow_key *keys, const struct flow_counts *counts,
-                               uint32_t count);
+/* Visits what the quiescent map holds, several flows per call. After an error the next call visits the rest.
+ */
+typedef void live_flow_visitor(void *context, const struct flow_delta *deltas, uint32_t count);
 int live_read(struct live *live, live_flow_visitor *visit, void *context, struct fault *fault) MUST_USE;
 
 /* Empties the quiescent map. */

@@ -82,7 +82,7 @@ void daemon_close(struct daemon *daemon);
 int daemon_drain(struct daemon *daemon, struct fault *fault) MUST_USE;
 
 /* The same events from the journal. */
-void daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const struct flow_counts *counts);
+void daemon_take_flow(struct daemon *daemon, const struct flow_delta *delta);
 void daemon_take_account(struct daemon *daemon, const struct account_key *key, const struct account *account);
 void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets);
 void daemon_close_taken(struct daemon *daemon, uint32_t before);

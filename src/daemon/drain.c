@@ -105,21 +105,20 @@ static int add_flow(struct daemon *daemon, uint16_t index, const struct register
     return windows_add(&daemon->windows, index, egress, key, counts);
 }
 
-void daemon_take_flow(struct daemon *daemon, const struct flow_key *key, const struct flow_counts *counts)
+void daemon_take_flow(struct daemon *daemon, const struct flow_delta *delta)
 {
     uint16_t index;
-    const struct registered *entry = registry_find(&daemon->registry, key->ifindex, &index);
-    if (!entry || add_flow(daemon, index, entry, key, counts) < 0)
-        daemon->unknown_packets += counts->packets;
+    const struct registered *entry = registry_find(&daemon->registry, delta->key.ifindex, &index);
+    if (!entry || add_flow(daemon, index, entry, &delta->key, &delta->counts) < 0)
+        daemon->unknown_packets += delta->counts.packets;
 }
 
-static void take_flows(void *context, const struct flow_key *keys, const struct flow_counts *counts,
-                       uint32_t count)
+static void take_flows(void *context, const struct flow_delta *deltas, uint32_t count)
 {
     struct daemon *daemon = context;
-    recover_note_flows(daemon, keys, counts, count);
+    recover_note_flows(daemon, deltas, count);
     for (uint32_t i = 0; i < count; i++)
-        daemon_take_flow(daemon, &keys[i], &counts[i]);
+        daemon_take_flow(daemon, &deltas[i]);
     daemon->flows_in_window += count;
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -34,7 +33,7 @@ enum note {
     NOTE_LEDGER = 12,
 };
 
-enum { FLOWS_PER_NOTE = 1024 }; /* on the stack: what is drained must be noted, memory or not */
+enum { FLOWS_PER_NOTE = 1024 }; /* of a table: they go over the stack */
 
 struct noted_interface {
     uint32_t ifindex;
@@ -44,11 +43,6 @@ struct noted_interface {
     char device[IF_NAMESIZE];
     struct interface_identity identity;
     struct address addresses[16];
-};
-
-struct noted_flow {
-    struct flow_key key;
-    struct flow_counts counts;
 };
 
 struct noted_account {
@@ -107,17 +101,9 @@ void recover_note_interface(struct daemon *daemon, const struct registered *entr
     note(daemon, NOTE_INTERFACE, &noted, sizeof noted);
 }
 
-void recover_note_flows(struct daemon *daemon, const struct flow_key *keys, const struct flow_counts *counts,
-                        uint32_t count)
+void recover_note_flows(struct daemon *daemon, const struct flow_delta *deltas, uint32_t count)
 {
-    struct noted_flow flows[FLOWS_PER_NOTE];
-    for (uint32_t done = 0; done < count;) {
-        uint32_t part = count - done < FLOWS_PER_NOTE ? count - done : FLOWS_PER_NOTE;
-        for (uint32_t i = 0; i < part; i++)
-            flows[i] = (struct noted_flow){keys[done + i], counts[done + i]};
-        note(daemon, NOTE_FLOWS, flows, part * sizeof *flows);
-        done += part;
-    }
+    note(daemon, NOTE_FLOWS, deltas, count * sizeof *deltas);
 }
 
 void recover_note_drained(struct daemon *daemon)
@@ -281,10 +267,10 @@ static void replay_ledger(struct daemon *daemon, const struct ledger_row *noted)
 
 static void replay_flows(struct daemon *daemon, const char *payload, uint32_t len)
 {
-    for (uint32_t at = 0; at + sizeof(struct noted_flow) <= len; at += sizeof(struct noted_flow)) {
-        struct noted_flow flow;
-        memcpy(&flow, payload + at, sizeof flow);
-        daemon_take_flow(daemon, &flow.key, &flow.counts);
+    for (uint32_t at = 0; at + sizeof(struct flow_delta) <= len; at += sizeof(struct flow_delta)) {
+        struct flow_delta delta;
+        memcpy(&delta, payload + at, sizeof delta);
+        daemon_take_flow(daemon, &delta);
     }
 }
 

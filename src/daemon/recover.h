@@ -20,8 +20,7 @@ int recover_open(struct daemon *daemon, struct fault *fault) MUST_USE;
 /* Each is noted before the event can no longer be undone in the kernel. A failure is logged once and counted.
  */
 void recover_note_interface(struct daemon *daemon, const struct registered *entry);
-void recover_note_flows(struct daemon *daemon, const struct flow_key *keys, const struct flow_counts *counts,
-                        uint32_t count);
+void recover_note_flows(struct daemon *daemon, const struct flow_delta *deltas, uint32_t count);
 void recover_note_drained(struct daemon *daemon);
 void recover_note_cleared(struct daemon *daemon);
 void recover_note_account(struct daemon *daemon, const struct account_key *key,

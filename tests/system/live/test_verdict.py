@@ -171,3 +171,33 @@ def test_ipsec_policy_on_forward(router, start, discard_witness):
     assert discards.counts()["XFRM_POLICY"] == DROPPED_PACKETS
     expected = _expected("c0", INGRESS, ends, ends.a, ends.b) | _expected("s0", EGRESS, ends, ends.a, ends.b)
     _check_sources(check(daemon, expected, router.client, router.server), "xfrm")
+
+
+def test_controls_take_turns(host, start, foreign):
+    """One flow within one drain: let in, refused by a firewall, by XDP in front of the hook, and by tc behind it."""
+    ends, parts = host.FOUR, {"-": 5, "netfilter": 13, "xdp": 7, "tc": 11}
+    daemon = start(host.host, [interface("eth0")])
+
+    def send(control):
+        traffic.udp(host.client, ends.a, ends.b, DROPPED, parts[control], PAYLOAD)
+        traffic.settle(host.host, host.client)
+
+    with traffic.UdpSink(host.host, ends.b, DROPPED):
+        send("-")
+        host.host.nft(f"table inet t {{\nchain c {{ type filter hook input priority 0; udp dport {DROPPED} drop\n}}\n}}")
+        send("netfilter")
+        host.host.nft("delete table inet t")
+        foreign.attach_xdp("foreign_xdp", host.host, "eth0")
+        send("xdp")
+        host.host.ip("link", "set", "dev", "eth0", "xdpgeneric", "off")
+        foreign.attach_tcx("foreign_tc", host.host, "eth0", INGRESS)
+        send("tc")
+    flow = Flow("eth0", INGRESS, ends.a, ends.b, 40000, DROPPED, UDP, REJECT)
+    refused = sum(parts.values()) - parts["-"]
+    expected = {flow: (refused, ends.udp_bytes(refused, PAYLOAD)),
+                flow._replace(action=ACCEPT): (parts["-"], ends.udp_bytes(parts["-"], PAYLOAD))}
+    seen = dict.fromkeys(parts, 0)
+    for record in check(daemon, expected, host.client):
+        if record["dstport"] == str(DROPPED):
+            seen[record["x-reject-source"]] += int(record["packets"])
+    assert seen == parts

@@ -45,7 +45,7 @@ static bool run_frame(const uint8_t *data, uint32_t len)
 }
 
 static void expect_flow(const struct packet *packet, const struct flow_key *key,
-                        const struct flow_counts *counts)
+                        const struct flow_tally *tally)
 {
     assert_memory_equal(key->source, packet->source, 16);
     assert_memory_equal(key->destination, packet->destination, 16);
@@ -53,12 +53,12 @@ static void expect_flow(const struct packet *packet, const struct flow_key *key,
     assert_int_equal(key->destination_port, packet->destination_port);
     assert_int_equal(key->protocol, packet->protocol);
     assert_int_equal(key->family, packet->family);
-    assert_int_equal(counts->packets, 1);
-    assert_int_equal(counts->bytes, packet->bytes);
-    assert_int_equal(counts->fin, packet->tcp_flags & 1);
-    assert_int_equal(counts->rst, (packet->tcp_flags & 4) != 0);
-    assert_int_equal(counts->syn, (packet->tcp_flags & 18) == 2);
-    assert_int_equal(counts->syn_ack, (packet->tcp_flags & 18) == 18);
+    assert_int_equal(tally->packets, 1);
+    assert_int_equal(tally->bytes, packet->bytes);
+    assert_int_equal(tally->fin, packet->tcp_flags & 1);
+    assert_int_equal(tally->rst, (packet->tcp_flags & 4) != 0);
+    assert_int_equal(tally->syn, (packet->tcp_flags & 18) == 2);
+    assert_int_equal(tally->syn_ack, (packet->tcp_flags & 18) == 18);
 }
 
 static void check_frame(const uint8_t *data, uint32_t len)
@@ -70,13 +70,13 @@ static void check_frame(const uint8_t *data, uint32_t len)
         return;
     int fd = bpf_map__fd(bpf->maps.flows_a);
     struct flow_key key;
-    struct flow_counts counts;
+    struct flow_value value;
     int found = bpf_map_get_next_key(fd, NULL, &key);
     assert_int_equal(found == 0, result == PARSE_IP);
     if (found != 0)
         return;
-    assert_int_equal(bpf_map_lookup_elem(fd, &key, &counts), 0);
-    expect_flow(&packet, &key, &counts);
+    assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), 0);
+    expect_flow(&packet, &key, &value.total);
     assert_int_equal(bpf_map_delete_elem(fd, &key), 0);
     assert_int_not_equal(bpf_map_get_next_key(fd, NULL, &key), 0); /* one frame, one flow */
 }
