@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <nettle/hmac.h>
 #include <nettle/sha2.h>
@@ -36,6 +37,25 @@ void sigv4_hash(const void *data, size_t len, char ret[SIGV4_HEX_LEN + 1])
     sha256_update(&sha, len, data);
     sha256_digest(&sha, sizeof digest, digest);
     sigv4_format_digest(digest, ret);
+}
+
+int sigv4_digest_file(int fd, uint64_t offset, uint64_t len, uint8_t ret[32])
+{
+    struct sha256_ctx sha;
+    uint8_t piece[64 * 1024];
+    sha256_init(&sha);
+    while (len) {
+        ssize_t got = pread(fd, piece, len < sizeof piece ? (size_t)len : sizeof piece, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 ? -errno : -EIO;
+        sha256_update(&sha, (size_t)got, piece);
+        offset += (uint64_t)got;
+        len -= (uint64_t)got;
+    }
+    sha256_digest(&sha, SHA256_DIGEST_SIZE, ret);
+    return 0;
 }
 
 void sigv4_format_time(uint64_t time_ns, char ret[SIGV4_TIME_LEN + 1])

@@ -59,4 +59,7 @@ void sigv4_format_time(uint64_t time_ns, char ret[SIGV4_TIME_LEN + 1]);
 
 /* SHA-256 in hex, with a NUL. */
 void sigv4_hash(const void *data, size_t len, char ret[SIGV4_HEX_LEN + 1]);
+
+/* Of part of a file. Negative errno; -EIO when the file ends before. */
+int sigv4_digest_file(int fd, uint64_t offset, uint64_t len, uint8_t ret[32]) MUST_USE;
 void sigv4_format_digest(const uint8_t digest[32], char ret[SIGV4_HEX_LEN + 1]);

@@ -38,7 +38,7 @@ static void on_end(void *opaque, const char *name)
 int xml_find_text(const char *document, size_t len, const char *element, struct buf *ret)
 {
     struct search search = {.element = element, .text = ret};
-    if (len > INT_MAX)
+    if (len == 0 || len > INT_MAX)
         return -EBADMSG;
     XML_Parser parser = XML_ParserCreate(NULL);
     if (!parser)

@@ -149,12 +149,12 @@ static json_t *call(const json_t *question)
     const struct aws_settings settings = settings_of(question);
     struct aws_error error = {0};
     struct fault fault = {0};
-    const char *body = text_or_empty(question, "body");
-    const struct http_body content = {.data = body, .len = strlen(body)};
+    const char *body = text_of(question, "body");
+    const struct http_body content = {.data = body, .len = body ? strlen(body) : 0};
     const struct aws_call request = {.method = text_of(question, "method"),
                                      .path = text_of(question, "path"),
                                      .query = text_of(question, "query"),
-                                     .body = &content};
+                                     .body = body ? &content : NULL};
     int r = aws_client_new(&client, &settings, &fault);
     if (r == 0)
         r = aws_client_call(client, &request, &answer, &error, &fault);

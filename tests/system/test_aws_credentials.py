@@ -1,56 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where credentials come from: each source against a server of the test's own, and roles against moto's STS."""
 
-import contextlib
-import http.server
 import json
-import threading
 import time
 
 import pytest
 
 import probe
 import services
+from scripted import server, stamp
 
 KEYS = {"AccessKeyId": "AKIAFROMSERVER", "SecretAccessKey": "secret/from+server=", "Token": "token-from-server"}
 ROLE = "arn:aws:iam::123456789012:role/flowlog-writer"
-
-
-def stamp(seconds):
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        length = int(self.headers.get("Content-Length") or 0)
-        request = (self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
-        self.server.seen.append((*request, self.rfile.read(length)))
-        status, body = self.server.answer(*request)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    do_PUT = do_POST = do_GET
-
-    def log_message(self, *_):
-        pass
-
-
-@contextlib.contextmanager
-def server(answer):
-    """An HTTP server on loopback; `answer(method, path, headers)` gives status and body; `seen` is what it was asked."""
-    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.answer, made.seen = answer, []
-    made.url = f"http://127.0.0.1:{made.server_port}"
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.shutdown()
-        thread.join()
-        made.server_close()
 
 
 @pytest.fixture
