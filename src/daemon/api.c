@@ -2,7 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/ec2.h"
+#include "api/query.h"
+#include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/created.h"
 #include "daemon/daemon.h"
 
 #define STATUS_UNAVAILABLE 503
@@ -20,7 +24,58 @@ static void answer_health(void *context, const struct http_request *request, str
     }
 }
 
+static const char *query_of(const char *target)
+{
+    const char *question = strchr(target, '?');
+    return question ? question + 1 : "";
+}
+
+/* A name of this host. A page that made its own name point here (DNS rebinding) is seen by it. */
+static bool is_local_name(const char *host)
+{
+    struct address address;
+    size_t len = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
+    if (host[0] == '[' && len > 0)
+        return address_parse(host + 1, len - 1, &address) && address_is_loopback(&address);
+    return (len == 9 && strncmp(host, "localhost", len) == 0) ||
+           (address_parse(host, len, &address) && address_is_loopback(&address));
+}
+
+/*
+ * While there are no access keys, any signature of this host's own users will do. But there must be one, in a
+ * header, and the request must be for this host: a browser that some page made send a form has neither.
+ */
+static const struct ec2_error *find_objection(const struct http_request *request)
+{
+    static const struct ec2_error unsigned_request = {
+        403, "MissingAuthenticationToken", "The request must be signed (AWS Signature Version 4)."};
+    static const struct ec2_error foreign = {
+        403, "AuthFailure",
+        "Without access keys, only requests for localhost, 127.0.0.1 or ::1 are answered."};
+    const char *authorization = http_header(request, "Authorization");
+    const char *host = http_header(request, "Host");
+    if (!host || !is_local_name(host))
+        return &foreign;
+    return authorization && strncmp(authorization, "AWS4-HMAC-SHA256 ", 17) == 0 ? NULL : &unsigned_request;
+}
+
+static void answer_ec2(void *context, const struct http_request *request, struct http_answer *answer)
+{
+    struct query query AUTO_QUERY = {0};
+    struct fault fault = {0};
+    const struct ec2_host host = created_host(context);
+    answer->content_type = "text/xml;charset=UTF-8";
+    const struct ec2_error *objection = find_objection(request);
+    if (objection) {
+        answer->status = ec2_refuse(objection, &answer->body);
+        return;
+    }
+    int r = query_parse(&query, query_of(request->target), request->body, request->body_len, &fault);
+    answer->status = ec2_answer(&host, r == 0 ? &query : NULL, EC2_READ | EC2_MANAGE, &fault, &answer->body);
+}
+
 static const struct http_route routes[] = {
+    {"/", "GET, POST", answer_ec2},
     {"/metrics", "GET, HEAD", daemon_answer_metrics},
     {"/healthz", "GET, HEAD", answer_health},
     {NULL},

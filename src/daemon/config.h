@@ -70,6 +70,8 @@ struct config {
     char *store_retain;
     struct flow_log *flow_logs;
     size_t flow_log_count;
+    size_t
+        declared_count; /* of them, the first ones, are of the file; the others were made through the API */
 };
 
 /* A mistake or a remark, "FILE:LINE: key: …", in the order of the lines. */
@@ -113,6 +115,9 @@ void config_reload(struct config *current, struct config *fresh);
 /* Whether a flow log of a fresh configuration is the same subscription, so that its destination may stay
  * open. */
 bool flow_log_equal(const struct flow_log *a, const struct flow_log *b);
+
+/* "ALL", "ACCEPT", "REJECT". */
+const char *traffic_type_name(enum traffic_type type);
 
 /* Whether records of this interface belong to the flow log. */
 bool flow_log_covers(const struct flow_log *flow_log, const struct interface *interface);

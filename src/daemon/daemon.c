@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "capture/reasons.h"
+#include "daemon/created.h"
 
 /* A packet of the old minute can still be discarded after it ended; then the two minutes are settled
  * together. */
@@ -181,6 +182,20 @@ static int open_publisher(struct daemon *daemon, struct fault *fault)
                         origin_of(daemon), daemon->options->print ? &daemon->print_log : NULL, fault);
 }
 
+/* A store that cannot be read does not keep the declared flow logs from running. */
+static int open_store(struct daemon *daemon, struct fault *fault)
+{
+    int r = flow_log_store_open(&daemon->store, daemon->options->state, fault);
+    if (r == -EBADMSG) {
+        log_error("api", "%s", fault->text);
+        *fault = (struct fault){0};
+        r = 0;
+    }
+    if (r == 0 && created_append(daemon, &daemon->config) < 0)
+        r = fault_set(fault, -ENOMEM, "flow logs: out of memory");
+    return r;
+}
+
 int daemon_open(struct daemon *daemon, const struct daemon_options *options, struct fault *fault)
 {
     *daemon =
@@ -195,8 +210,8 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     if ((r = make_print_log(daemon, fault)) < 0 || (r = file_make_folders(options->state, 0750, fault)) < 0 ||
         (r = open_signals(daemon, fault)) < 0 || (r = open_timers(daemon, fault)) < 0 ||
         (r = control_open(&daemon->control, options->state, daemon_answer, daemon, fault)) < 0 ||
-        (r = daemon_open_api(daemon, fault)) < 0 || (r = open_capture(daemon, fault)) < 0 ||
-        (r = open_publisher(daemon, fault)) < 0)
+        (r = open_store(daemon, fault)) < 0 || (r = daemon_open_api(daemon, fault)) < 0 ||
+        (r = open_capture(daemon, fault)) < 0 || (r = open_publisher(daemon, fault)) < 0)
         return r;
     daemon->closed_before = daemon_window_of(clock_wall_ns());
     daemon->first_close = true;
@@ -222,9 +237,15 @@ static void reload(struct daemon *daemon)
         log_error("config", "not reloaded: %s", fault.text);
         return;
     }
+    if (created_append(daemon, &fresh) < 0) {
+        log_error("config", "not reloaded: out of memory");
+        config_done(&fresh);
+        return;
+    }
     if (config_unreloadable(&daemon->config, &fresh, &names))
         log_warning("config", "take effect only after a restart: %s", buf_string(&names));
     config_reload(&daemon->config, &fresh);
+    daemon->config.declared_count = fresh.declared_count;
     if (publish_reload(&daemon->publish, &daemon->config, &fault) < 0)
         log_error("config", "%s", fault.text);
     daemon_follow_rules(daemon);
@@ -358,6 +379,7 @@ void daemon_close(struct daemon *daemon)
     journal_close(daemon->journal);
     control_close(daemon->control);
     http_close(daemon->http);
+    flow_log_store_close(daemon->store);
     links_close(daemon->links);
     live_close(daemon->live);
     windows_done(&daemon->windows);

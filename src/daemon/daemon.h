@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/flow_log_store.h"
 #include "api/http.h"
 #include "base/fault.h"
 #include "capture/live.h"
@@ -51,8 +52,9 @@ struct daemon {
     struct control *control;
     struct journal *journal;
     uint64_t journal_failures;
-    bool journal_failing; /* since it was last written whole */
-    struct http *http;    /* NULL: no listener */
+    bool journal_failing;         /* since it was last written whole */
+    struct http *http;            /* NULL: no listener */
+    struct flow_log_store *store; /* of flow logs made through the API */
     int epoll;
     int signals;
     int ticks;

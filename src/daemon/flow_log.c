@@ -22,6 +22,13 @@ bool flow_log_equal(const struct flow_log *a, const struct flow_log *b)
            a->file_format == b->file_format && a->hive == b->hive && a->hourly == b->hourly;
 }
 
+const char *traffic_type_name(enum traffic_type type)
+{
+    static const char *const names[] = {
+        [TRAFFIC_ALL] = "ALL", [TRAFFIC_ACCEPT] = "ACCEPT", [TRAFFIC_REJECT] = "REJECT"};
+    return names[type];
+}
+
 bool flow_log_covers(const struct flow_log *flow_log, const struct interface *interface)
 {
     const struct interface_identity *identity = &interface->identity;

@@ -219,8 +219,6 @@ static json_t *ledger_status(struct daemon *daemon)
     return array;
 }
 
-static const char *const traffic_names[] = {
-    [TRAFFIC_ALL] = "ALL", [TRAFFIC_ACCEPT] = "ACCEPT", [TRAFFIC_REJECT] = "REJECT"};
 static const char *const file_format_names[] = {
     [FILE_FORMAT_PLAIN_TEXT] = "plain-text", [FILE_FORMAT_JSON] = "json"};
 
@@ -232,7 +230,7 @@ static json_t *flow_log_status(const struct publish *publish, size_t index)
     destination_counts(publisher->destination, &counts);
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", log->id, "name", log->name, "resource",
-        log->resource, "traffic-type", traffic_names[log->traffic_type], "destination",
+        log->resource, "traffic-type", traffic_type_name(log->traffic_type), "destination",
         log->destination ? log->destination : "stdout", "file-format", file_format_names[log->file_format],
         "last-object", counts.last_object ? counts.last_object : "", "deliver-logs-status",
         publisher->error[0] ? "FAILED" : "SUCCESS", "error", publisher->error);

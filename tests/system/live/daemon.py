@@ -108,7 +108,8 @@ def ledger_discards(daemon):
 class Daemon:
     """flowlogd in a namespace. With `flow_logs` None one flow log of everything goes to `records`."""
 
-    def __init__(self, namespace, directory, interfaces, flow_logs=None, capture=None, topology=None):
+    def __init__(self, namespace, directory, interfaces, flow_logs=None, capture=None, topology=None,
+                 store=None):
         self.namespace, self.directory = namespace, pathlib.Path(directory)
         self.state, self.destination = self.directory / "state", self.directory / "out"
         self.log_path = self.directory / "flowlogd.log"
@@ -116,18 +117,20 @@ class Daemon:
         self.devices = {}
         self.process = None
         self.wrapper = []  # a command that the daemon is started through
-        self.configure(interfaces, flow_logs, capture, topology)
+        self.configure(interfaces, flow_logs, capture, topology, store)
 
     def flow_log(self, name="all", **options):
         entry = {"name": name, "resource": "all", "traffic-type": "ALL", "interval": 60, "format": "all"}
         entry |= {"destination": f"file://{self.destination}", "file-format": "plain-text"}
         return entry | {key.replace("_", "-"): value for key, value in options.items()}
 
-    def configure(self, interfaces, flow_logs=None, capture=None, topology=None):
+    def configure(self, interfaces, flow_logs=None, capture=None, topology=None, store=None):
         """Writes the configuration; a running daemon reads it on SIGHUP."""
         self.devices |= {entry["interface-id"]: entry["device"] for entry in interfaces if "interface-id" in entry}
         config = {"account": "123456789012", "region": "eu-central-1"}
         config["topology"] = {"interfaces": interfaces} | (topology or {})
+        if store:
+            config["store"] = {"path": str(store)}
         if capture:
             config["capture"] = capture
         config["flow-logs"] = [self.flow_log()] if flow_logs is None else flow_logs

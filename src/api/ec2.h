@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The EC2 Query protocol, version 2016-11-15 (api.md 1): an action is a row of the table in ec2.c with its
+ * parameters and their bounds. Handlers make their answer as JSON in AWS's member names, which is written as
+ * XML: an object is nested elements, an array is <item> elements.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/flow_log_store.h"
+#include "api/query.h"
+#include "base/buf.h"
+#include "base/fault.h"
+#include "flow/interface.h"
+#include "topology/identity.h"
+
+#define EC2_UUID_MAX 37
+
+/* An interface that is recorded now. */
+struct ec2_interface {
+    const struct interface *interface;
+    const char *device;
+    bool attached;
+};
+
+typedef void ec2_interface_visitor(void *context, const struct ec2_interface *interface);
+
+/* What the daemon knows and does for the actions. */
+struct ec2_host {
+    void *context;
+    const struct topology *topology;
+    struct flow_log_store *store;
+
+    void (*visit_interfaces)(void *context, ec2_interface_visitor *visit, void *visitor);
+
+    /* The declared flow logs, a new array in the form of flow_log_store.h. */
+    json_t *(*declared)(void *context);
+
+    /* Whether it could be delivered where it says. -EINVAL with the reason. */
+    int (*check)(void *context, const json_t *flow_log, struct fault *fault);
+
+    /* Begins to deliver for a flow log of the store. -ENOSPC: there are too many; -EINVAL: not possible. */
+    int (*start)(void *context, const json_t *flow_log, struct fault *fault);
+    void (*stop)(void *context, const char *id);
+
+    /* NULL while deliveries succeed, else one of AWS's words (api.md 2.2). */
+    const char *(*delivery_error)(void *context, const char *id);
+};
+
+/* What a key may do; an action needs one of them. */
+enum ec2_right { EC2_READ = 1, EC2_MANAGE = 2 };
+
+struct ec2_error {
+    unsigned status; /* of HTTP */
+    char code[64];
+    char message[1024];
+};
+
+struct ec2_call {
+    const struct ec2_host *host;
+    const struct query *query;
+    struct ec2_error error;
+};
+
+/* Fills the error and returns NULL, so that handlers can `return ec2_fail(…)`. */
+json_t *ec2_fail(struct ec2_call *call, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
+json_t *ec2_fail_status(struct ec2_call *call, unsigned status, const char *code, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+/*
+ * Answers a request as XML; returns the status of HTTP. `rights` are those of whoever asks. `query` NULL: it
+ * could not be read, as `fault` says.
+ */
+unsigned ec2_answer(const struct ec2_host *host, const struct query *query, unsigned rights,
+                    const struct fault *fault, struct buf *ret);
+
+/* The same for an error that was found before there was a request to look at. */
+unsigned ec2_refuse(const struct ec2_error *error, struct buf *ret);
+
+/*
+ * Beyond AWS: where LogDestination names a folder of this host, as file:///FOLDER or /FOLDER (the aws command
+ * takes file:// for a file to read), its path; else NULL.
+ */
+const char *ec2_folder_of(const char *destination);
+
+/* A random id as AWS's requests have. */
+void ec2_make_uuid(char ret[static EC2_UUID_MAX]);

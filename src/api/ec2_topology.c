@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* DescribeNetworkInterfaces, DescribeSubnets, DescribeVpcs: what is recorded, and what the configuration
+ * names. */
+
+#include <string.h>
+
+#include "api/ec2_actions.h"
+
+static json_t *text_or_null(const char *text)
+{
+    return text && *text ? json_string(text) : NULL;
+}
+
+/* Nothing for what nobody knows. */
+static void set_known(json_t *object, const char *name, const char *text)
+{
+    json_t *value = text_or_null(text);
+    if (value)
+        json_object_set_new(object, name, value);
+}
+
+static void add_address(json_t *element, const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    size_t len = address_format(text, address->bytes, address->family);
+    json_t *value = json_stringn(text, len);
+    if (address->family == 6) {
+        json_array_append_new(json_object_get(element, "ipv6AddressesSet"),
+                              json_pack("{s:o}", "ipv6Address", value));
+        return;
+    }
+    json_t *set = json_object_get(element, "privateIpAddressesSet");
+    bool primary = json_array_size(set) == 0;
+    if (primary)
+        json_object_set(element, "privateIpAddress", value);
+    json_array_append_new(set, json_pack("{s:o, s:b}", "privateIpAddress", value, "primary", (int)primary));
+}
+
+static void add_network_interface(void *context, const struct ec2_interface *one)
+{
+    const struct interface *interface = one->interface;
+    const struct interface_identity *identity = &interface->identity;
+    json_t *element = json_pack("{s:s, s:s, s:s, s:s, s:[], s:[], s:[], s:[], s:b}", "networkInterfaceId",
+                                identity->interface_id, "description", one->device, "status",
+                                one->attached ? "in-use" : "available", "interfaceType", "interface",
+                                "privateIpAddressesSet", "ipv6AddressesSet", "groupSet", "tagSet",
+                                "sourceDestCheck", interface->role == INTERFACE_NIC);
+    set_known(element, "ownerId", identity->account_id);
+    set_known(element, "subnetId", identity->subnet_id);
+    set_known(element, "vpcId", identity->vpc_id);
+    set_known(element, "availabilityZoneId", identity->az_id);
+    for (unsigned i = 0; i < interface->address_count; i++)
+        add_address(element, &interface->addresses[i]);
+    if (identity->instance_id[0])
+        json_object_set_new(
+            element, "attachment",
+            json_pack("{s:s, s:s}", "instanceId", identity->instance_id, "status", "attached"));
+    json_array_append_new(context, element);
+}
+
+json_t *ec2_describe_network_interfaces(struct ec2_call *call)
+{
+    static const struct ec2_filter filters[] = {
+        {"network-interface-id", "networkInterfaceId"},
+        {"subnet-id", "subnetId"},
+        {"vpc-id", "vpcId"},
+        {"private-ip-address", "privateIpAddress"},
+        {"description", "description"},
+        {"owner-id", "ownerId"},
+        {"status", "status"},
+        {NULL},
+    };
+    static const struct ec2_listing listing = {.set = "networkInterfaceSet",
+                                               .key = "networkInterfaceId",
+                                               .ids = "NetworkInterfaceId",
+                                               .code = "InvalidNetworkInterfaceID.NotFound",
+                                               .what = "networkInterface",
+                                               .filters = filters,
+                                               .tags = true};
+    json_t *elements = json_array();
+    call->host->visit_interfaces(call->host->context, add_network_interface, elements);
+    return ec2_list(call, &listing, elements);
+}
+
+/* Elements by their id while they are collected. */
+struct collection {
+    const struct topology *topology;
+    json_t *by_id;
+};
+
+static json_t *find_or_add(const struct collection *collection, const char *member, const char *id)
+{
+    json_t *element = json_object_get(collection->by_id, id);
+    if (element || !*id)
+        return element;
+    element = json_pack("{s:s, s:s, s:s, s:[]}", member, id, "ownerId", collection->topology->account,
+                        "state", "available", "tagSet");
+    json_object_set_new(collection->by_id, id, element);
+    return element;
+}
+
+/* Takes the collection apart into a new array. */
+static json_t *elements_of(struct collection *collection)
+{
+    json_t *elements = json_array();
+    const char *id;
+    json_t *element;
+    json_object_foreach(collection->by_id, id, element) json_array_append(elements, element);
+    json_decref(collection->by_id);
+    return elements;
+}
+
+static void add_subnet(const struct collection *collection, const char *id, const char *vpc_id,
+                       const char *az_id)
+{
+    json_t *element = find_or_add(collection, "subnetId", id);
+    if (!element || json_object_get(element, "vpcId"))
+        return;
+    set_known(element, "vpcId", vpc_id);
+    set_known(element, "availabilityZoneId", az_id);
+    json_object_set_new(element, "ipv6CidrBlockAssociationSet", json_array());
+}
+
+static void add_subnet_of(void *context, const struct ec2_interface *interface)
+{
+    const struct interface_identity *identity = &interface->interface->identity;
+    add_subnet(context, identity->subnet_id, identity->vpc_id, identity->az_id);
+}
+
+static void add_block(const struct collection *collection, const struct topology_subnet *subnet)
+{
+    char text[ADDRESS_TEXT_MAX];
+    const struct address *base = &subnet->cidr.base;
+    size_t len = address_format(text, base->bytes, base->family);
+    json_t *element = json_object_get(collection->by_id, subnet->subnet_id);
+    json_t *block = json_sprintf("%.*s/%u", (int)len, text, subnet->cidr.prefix);
+    if (base->family == 4)
+        json_object_set_new(element, "cidrBlock", block);
+    else
+        json_array_append_new(
+            json_object_get(element, "ipv6CidrBlockAssociationSet"),
+            json_pack("{s:o, s:{s:s}}", "ipv6CidrBlock", block, "ipv6CidrBlockState", "state", "associated"));
+}
+
+json_t *ec2_describe_subnets(struct ec2_call *call)
+{
+    static const struct ec2_filter filters[] = {
+        {"subnet-id", "subnetId"},
+        {"vpc-id", "vpcId"},
+        {"cidr-block", "cidrBlock"},
+        {"owner-id", "ownerId"},
+        {"state", "state"},
+        {"availability-zone-id", "availabilityZoneId"},
+        {NULL},
+    };
+    static const struct ec2_listing listing = {.set = "subnetSet",
+                                               .key = "subnetId",
+                                               .ids = "SubnetId",
+                                               .code = "InvalidSubnetID.NotFound",
+                                               .what = "subnet",
+                                               .filters = filters,
+                                               .tags = true};
+    struct collection collection = {call->host->topology, json_object()};
+    call->host->visit_interfaces(call->host->context, add_subnet_of, &collection);
+    for (size_t i = 0; i < collection.topology->subnet_count; i++) {
+        const struct topology_subnet *subnet = &collection.topology->subnets[i];
+        add_subnet(&collection, subnet->subnet_id,
+                   strncmp(subnet->vpc_id, "vpc-", 4) == 0 ? subnet->vpc_id : NULL, subnet->az_id);
+        add_block(&collection, subnet);
+    }
+    return ec2_list(call, &listing, elements_of(&collection));
+}
+
+static void add_vpc(const struct collection *collection, const char *id)
+{
+    if (strncmp(id, "vpc-", 4) == 0)
+        (void)find_or_add(collection, "vpcId", id);
+}
+
+static void add_vpc_of(void *context, const struct ec2_interface *interface)
+{
+    add_vpc(context, interface->interface->identity.vpc_id);
+}
+
+json_t *ec2_describe_vpcs(struct ec2_call *call)
+{
+    static const struct ec2_filter filters[] = {
+        {"vpc-id", "vpcId"}, {"owner-id", "ownerId"}, {"state", "state"}, {NULL}};
+    static const struct ec2_listing listing = {.set = "vpcSet",
+                                               .key = "vpcId",
+                                               .ids = "VpcId",
+                                               .code = "InvalidVpcID.NotFound",
+                                               .what = "vpc",
+                                               .filters = filters,
+                                               .tags = true};
+    const struct topology *topology = call->host->topology;
+    struct collection collection = {topology, json_object()};
+    call->host->visit_interfaces(call->host->context, add_vpc_of, &collection);
+    for (size_t i = 0; i < topology->subnet_count; i++)
+        add_vpc(&collection, topology->subnets[i].vpc_id);
+    for (size_t i = 0; i < topology->rule_count; i++)
+        add_vpc(&collection, topology->rules[i].vpc_id);
+    return ec2_list(call, &listing, elements_of(&collection));
+}

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The EC2 API as boto3 and the aws command use it: flow logs made, described, deleted, and what they deliver."""
+
+import contextlib
+import json
+import pathlib
+import sys
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import botocore.parsers
+import pytest
+
+from . import http, lab, traffic
+from .daemon import interface, interface_id, read_records
+
+URL = f"http://127.0.0.1:{http.PORT}"
+KEY = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
+ROLE = "arn:aws:iam::123456789012:role/flow"
+SUBNETS = {"subnets": [
+    {"subnet-id": "subnet-0a", "vpc-id": "vpc-0a", "cidr": "10.77.1.0/24", "az-id": "lab-az1"},
+    {"subnet-id": "subnet-0a", "vpc-id": "vpc-0a", "cidr": "fd77:1::/64", "az-id": "lab-az1"},
+    {"subnet-id": "subnet-0b", "vpc-id": "vpc-0b", "cidr": "10.99.0.0/16"},
+]}
+ENI = interface_id("eth0")
+
+
+class Ec2:
+    """A boto3 client whose connections are made in the daemon's namespace."""
+
+    def __init__(self, namespace):
+        config = botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=20)
+        self._client = boto3.client("ec2", endpoint_url=URL, region_name="eu-central-1", config=config, **KEY)
+        self._namespace = namespace
+
+    def __getattr__(self, name):
+        def call(**parameters):
+            with self._namespace.entered():
+                return getattr(self._client, name)(**parameters)
+
+        return call
+
+    @contextlib.contextmanager
+    def refused(self, code, text=""):
+        """The block ends with that error of the service."""
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            yield
+        error = caught.value.response["Error"]
+        assert error["Code"] == code, error
+        assert text in error["Message"], error
+
+    def ids(self, **parameters):
+        return [flow_log["FlowLogId"] for flow_log in self.describe_flow_logs(**parameters)["FlowLogs"]]
+
+
+@pytest.fixture
+def world(host, start, tmp_path):
+    """A daemon with one declared flow log, and its API."""
+    store = tmp_path / "store"
+    daemon = start(host.host, [interface("eth0")], topology=SUBNETS | {}, store=store)
+    daemon.store = store
+    return daemon, Ec2(host.host)
+
+
+def wanted(daemon, name="made", **options):
+    """Parameters of a flow log to a folder of the store."""
+    return {"ResourceType": "VPC", "ResourceIds": ["vpc-0a"], "TrafficType": "ALL", "LogDestinationType": "s3",
+            "LogDestination": f"file://{daemon.store}/{name}", "MaxAggregationInterval": 60} | options
+
+
+def test_made_described_deleted(world, host):
+    """The life of a flow log; it survives a restart and a kill, and delivers from the moment it is made."""
+    daemon, ec2 = world
+    declared = ec2.ids()
+    assert len(declared) == 1
+    made = ec2.create_flow_logs(**wanted(daemon, TagSpecifications=[
+        {"ResourceType": "vpc-flow-log", "Tags": [{"Key": "Name", "Value": "a & <b> \u00e9"}]}]))
+    assert made["Unsuccessful"] == [] and made["ClientToken"] and len(made["FlowLogIds"]) == 1
+    flow_log_id = made["FlowLogIds"][0]
+    assert flow_log_id.startswith("fl-") and len(flow_log_id) == 20
+    described = ec2.describe_flow_logs(FlowLogIds=[flow_log_id])["FlowLogs"][0]
+    created = described.pop("CreationTime")
+    assert created.tzinfo is not None
+    assert described == {
+        "FlowLogId": flow_log_id, "ResourceId": "vpc-0a", "TrafficType": "ALL", "FlowLogStatus": "ACTIVE",
+        "LogDestinationType": "s3", "LogDestination": f"file://{daemon.store}/made", "DeliverLogsStatus": "SUCCESS",
+        "MaxAggregationInterval": 60, "Tags": [{"Key": "Name", "Value": "a & <b> \u00e9"}],
+        "LogFormat": "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} "
+                     "${packets} ${bytes} ${start} ${end} ${action} ${log-status}",
+        "DestinationOptions": {"FileFormat": "plain-text", "HiveCompatiblePartitions": False,
+                               "PerHourPartition": False},
+    }
+    with ec2.refused("FlowLogAlreadyExists"):
+        ec2.create_flow_logs(**wanted(daemon))
+    with ec2.refused("OperationNotPermitted", "declared in the daemon's configuration file"):
+        ec2.delete_flow_logs(FlowLogIds=declared)
+    daemon.kill()
+    daemon.start()
+    assert sorted(ec2.ids()) == sorted([*declared, flow_log_id])
+    ends = host.ends(4)
+    with traffic.UdpSink(host.host, ends.b, 5353):
+        traffic.udp(host.client, ends.a, ends.b, 5353, 127, 1)
+    daemon.stop().start()
+    records = [r for r in read_records(daemon.store / "made") if r["dstport"] == "5353"]
+    assert sum(int(r["packets"]) for r in records) == 127 and {r["interface-id"] for r in records} == {ENI}
+    assert ec2.ids(FlowLogIds=[flow_log_id]) == [flow_log_id]
+    assert ec2.delete_flow_logs(FlowLogIds=[flow_log_id])["Unsuccessful"] == []
+    assert ec2.ids() == declared
+    with ec2.refused("InvalidFlowLogId.NotFound", flow_log_id):
+        ec2.delete_flow_logs(FlowLogIds=[flow_log_id])
+    with ec2.refused("InvalidFlowLogId.NotFound", flow_log_id):
+        ec2.describe_flow_logs(FlowLogIds=[flow_log_id])
+    daemon.stop()
+
+
+def test_mistakes_have_their_codes(world):
+    """Each wrong request has AWS's code and a message that says what is wrong; nothing is made by any."""
+    daemon, ec2 = world
+    before = ec2.ids()
+    cloudwatch = {"LogDestinationType": "cloud-watch-logs", "LogDestination": None}
+    cases = [
+        ({"ResourceIds": ["vpc-none"]}, "InvalidVpcID.NotFound", "The vpc ID 'vpc-none' does not exist"),
+        ({"ResourceIds": ["subnet-0a"]}, "InvalidVpcID.Malformed", "Invalid id"),
+        ({"ResourceType": "Subnet", "ResourceIds": ["subnet-9"]}, "InvalidSubnetID.NotFound", "subnet-9"),
+        ({"ResourceType": "NetworkInterface", "ResourceIds": ["eni-9"]}, "InvalidNetworkInterfaceID.NotFound", ""),
+        ({"ResourceType": "TransitGateway", "ResourceIds": ["tgw-1"]}, "UnsupportedOperation", "TransitGateway"),
+        ({"ResourceType": "Planet"}, "InvalidParameterValue", "VPC|Subnet"),
+        ({"ResourceIds": []}, "MissingParameter", "The request must include the ResourceIds parameter."),
+        ({"ResourceIds": [f"vpc-{n}" for n in range(301)]}, "InvalidParameterValue", "too many"),
+        ({"TrafficType": None}, "MissingParameter", "TrafficType"),
+        ({"TrafficType": "SOME"}, "InvalidParameterValue", "ACCEPT"),
+        ({"MaxAggregationInterval": 300}, "InvalidParameter", "Invalid Flow Log Max Aggregation Interval"),
+        ({"LogFormat": "${srcaddr} ${dstaddr} "}, "InvalidParameter", "at 'logFormat' has an invalid format"),
+        ({"LogFormat": "${sourceaddr}"}, "InvalidParameter", "srcaddr"),
+        ({"DeliverLogsPermissionArn": ROLE}, "InvalidParameter",
+         "DeliverLogsPermissionArn is not applicable for s3 delivery"),
+        ({"LogGroupName": "g"}, "InvalidParameter", "type must be cloud-watch-logs if LogGroupName is provided"),
+        ({"LogDestination": None}, "InvalidParameter", "LogDestination can't be empty if LogGroupName is not provided."),
+        ({"LogDestination": "bucket"}, "InvalidParameter", "no ARN of a bucket"),
+        ({"LogDestination": "arn:aws:s3:::bucket/AWSLogs/"}, "InvalidParameter", "AWSLogs"),
+        ({"LogDestination": "file:///etc"}, "InvalidParameter", "not in the store"),
+        ({"LogDestination": f"file://{daemon.store}/../x"}, "InvalidParameter", "not in the store"),
+        (cloudwatch | {"LogGroupName": "g"}, "InvalidParameter", "DeliverLogsPermissionArn can't be empty"),
+        ({"TagSpecifications": [{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "aws:x", "Value": ""}]}]},
+         "InvalidParameterValue", "reserved"),
+        ({"ClientToken": "x" * 65}, "InvalidParameterValue", "ClientToken"),
+        ({"DryRun": True}, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."),
+        ({"DryRun": True, "ResourceIds": ["vpc-none"]}, "InvalidVpcID.NotFound", ""),
+    ]
+    for changes, code, text in cases:
+        parameters = {key: value for key, value in wanted(daemon, **changes).items() if value is not None}
+        with ec2.refused(code, text):
+            ec2.create_flow_logs(**parameters)
+    assert ec2.ids() == before
+    with ec2.refused("InvalidAction", "DescribeInstances"):
+        ec2.describe_instances()
+    daemon.stop()
+
+
+def test_some_of_several(world):
+    """Of several resources the wrong ones are told and the others made; a repeated token makes nothing again."""
+    daemon, ec2 = world
+    request = wanted(daemon, ResourceIds=["vpc-0a", "vpc-none", "vpc-0b", "vpc-0a"], ClientToken="once")
+    made = ec2.create_flow_logs(**request)
+    assert made["ClientToken"] == "once" and len(made["FlowLogIds"]) == 2
+    assert [(one["ResourceId"], one["Error"]["Code"]) for one in made["Unsuccessful"]] == [
+        ("vpc-none", "InvalidVpcID.NotFound"), ("vpc-0a", "FlowLogAlreadyExists")]
+    again = ec2.create_flow_logs(**request)
+    assert again["FlowLogIds"] == made["FlowLogIds"]
+    with ec2.refused("IdempotentParameterMismatch"):
+        ec2.create_flow_logs(**(request | {"TrafficType": "REJECT"}))
+    deleted = ec2.delete_flow_logs(FlowLogIds=[*made["FlowLogIds"], "fl-none"])["Unsuccessful"]
+    assert [(one["ResourceId"], one["Error"]["Code"]) for one in deleted] == [("fl-none", "InvalidFlowLogId.NotFound")]
+    assert len(ec2.ids()) == 1
+    daemon.stop()
+
+
+def test_filters_pages_tags(world):
+    """What Describe actions let through, in pages of every size."""
+    daemon, ec2 = world
+    ids = []
+    for number in range(7):
+        tags = [{"Key": "number", "Value": str(number)}, {"Key": "odd" if number % 2 else "even", "Value": ""}]
+        ids += ec2.create_flow_logs(**wanted(
+            daemon, f"f{number}", TrafficType="REJECT" if number % 2 else "ACCEPT",
+            ResourceType="Subnet" if number < 3 else "VPC", ResourceIds=["subnet-0a" if number < 3 else "vpc-0b"],
+            TagSpecifications=[{"ResourceType": "vpc-flow-log", "Tags": tags}]))["FlowLogIds"]
+
+    def found(*filters):
+        return {ids.index(one) for one in ec2.ids(Filter=[{"Name": n, "Values": v} for n, v in filters]) if one in ids}
+
+    assert found(("traffic-type", ["REJECT"])) == {1, 3, 5}
+    assert found(("traffic-type", ["REJECT", "ACCEPT"]), ("resource-id", ["subnet-0a"])) == {0, 1, 2}
+    assert found(("resource-id", ["vpc-*"]), ("tag-key", ["odd"])) == {3, 5}
+    assert found(("tag:number", ["4", "?", "x"])) == set(range(7))
+    assert found(("tag:number", ["[0-9]"])) == set()
+    assert found(("log-destination-type", ["s3"]), ("deliver-log-status", ["SUCCESS"])) == set(range(7))
+    assert found(("flow-log-id", [ids[2]])) == {2}
+    assert found(("traffic-type", ["reject"])) == set()
+    with ec2.refused("InvalidParameterValue", "The filter 'colour' is invalid"):
+        found(("colour", ["red"]))
+    for size in (1, 3, 8, 1000):
+        pages, token = [], {}
+        while True:
+            page = ec2.describe_flow_logs(MaxResults=size, **token)
+            pages.append([one["FlowLogId"] for one in page["FlowLogs"]])
+            if "NextToken" not in page:
+                break
+            token = {"NextToken": page["NextToken"]}
+        assert all(len(page) == size for page in pages[:-1])
+        assert [one for page in pages for one in page] == ec2.ids()
+    with ec2.refused("InvalidNextToken"):
+        ec2.describe_flow_logs(MaxResults=5, NextToken="nonsense")
+    with ec2.refused("InvalidParameterCombination"):
+        ec2.describe_flow_logs(MaxResults=5, FlowLogIds=ids)
+    ec2.create_tags(Resources=ids[:2], Tags=[{"Key": "number", "Value": "new"}, {"Key": "Name", "Value": "n"}])
+    ec2.delete_tags(Resources=[ids[1]], Tags=[{"Key": "odd"}, {"Key": "number", "Value": "other"}])
+    tags = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [ids[1]]}])["Tags"]
+    assert [(tag["Key"], tag["Value"], tag["ResourceType"]) for tag in tags] == [
+        ("Name", "n", "vpc-flow-log"), ("number", "new", "vpc-flow-log")]
+    with ec2.refused("InvalidID"):
+        ec2.create_tags(Resources=["vpc-0a"], Tags=[{"Key": "a", "Value": "b"}])
+    daemon.stop()
+
+
+def test_topology(world):
+    """The ids that can be logged can be found."""
+    daemon, ec2 = world
+    one = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert [(eni["NetworkInterfaceId"], eni["SubnetId"], eni["VpcId"], eni["PrivateIpAddress"]) for eni in one] == [
+        (ENI, "subnet-0a", "vpc-0a", "10.77.1.1")]
+    assert {address["Ipv6Address"] for address in one[0]["Ipv6Addresses"]} >= {"fd77:1::1"}
+    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": ["vpc-0?"]}])["Subnets"]
+    assert [(subnet["SubnetId"], subnet["CidrBlock"]) for subnet in subnets] == [
+        ("subnet-0a", "10.77.1.0/24"), ("subnet-0b", "10.99.0.0/16")]
+    assert subnets[0]["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"] == "fd77:1::/64"
+    assert [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]] == ["vpc-0a", "vpc-0b"]
+    with ec2.refused("InvalidSubnetID.NotFound"):
+        ec2.describe_subnets(SubnetIds=["subnet-none"])
+    daemon.stop()
+
+
+def test_aws_command(world):
+    """The aws command's own parser reads what is answered."""
+    daemon, ec2 = world
+    aws = str(pathlib.Path(sys.executable).parent / "aws")
+
+    def run(*arguments):
+        settings = ["env", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_DEFAULT_REGION=eu-central-1",
+                    "AWS_EC2_METADATA_DISABLED=true"]
+        return json.loads(daemon.namespace.run(*settings, aws, "--endpoint-url", URL, "--output", "json", "ec2",
+                                               *arguments, timeout=60))
+
+    made = run("create-flow-logs", "--resource-type", "NetworkInterface", "--resource-ids", ENI, "--traffic-type",
+               "REJECT", "--log-destination-type", "s3", "--log-destination", f"{daemon.store}/cli",
+               "--log-format", "${srcaddr} ${dstaddr} ${action}", "--destination-options",
+               "HiveCompatiblePartitions=true,PerHourPartition=true")
+    described = run("describe-flow-logs", "--filter", f"Name=resource-id,Values={ENI}")["FlowLogs"]
+    assert [one["FlowLogId"] for one in described] == made["FlowLogIds"]
+    assert described[0]["LogFormat"] == "${srcaddr} ${dstaddr} ${action}"
+    assert described[0]["DestinationOptions"]["PerHourPartition"] is True
+    assert run("delete-flow-logs", "--flow-log-ids", *made["FlowLogIds"]) == {"Unsuccessful": []}
+    assert len(ec2.ids()) == 1
+    daemon.stop()
+
+
+def test_store_that_is_damaged(world):
+    """It is set aside and told; the declared flow log runs, and new ones can be made."""
+    daemon, ec2 = world
+    ec2.create_flow_logs(**wanted(daemon))
+    daemon.stop()
+    path = daemon.state / "flow-logs.json"
+    whole = path.read_bytes()
+    for damage in (whole[: len(whole) // 2], b"", b"\0" * 50, b'{"version": 99}',
+                   whole.replace(b'"resourceId"', b'"resourceIx"')):
+        path.write_bytes(damage)
+        daemon.start()
+        assert len(ec2.ids()) == 1
+        assert "flow-logs.json cannot be used" in daemon.log()
+        assert any(damage == aside.read_bytes() for aside in daemon.state.glob("flow-logs.json.wrong-*"))
+        ec2.create_flow_logs(**wanted(daemon))
+        daemon.stop()
+
+
+def test_rude_requests(world):
+    """Answered with one error that botocore can parse, or closed; nothing is made."""
+    daemon, _ = world
+    signed = {"Authorization": "AWS4-HMAC-SHA256 x", "Content-Type": "application/x-www-form-urlencoded"}
+    describe = "Action=DescribeFlowLogs&Version=2016-11-15"
+    cases = [
+        (describe, {}, 403, "MissingAuthenticationToken"),
+        (describe, signed | {"Host": "evil.example"}, 403, "AuthFailure"),
+        ("", signed, 400, "MissingAction"),
+        ("Action=DescribeFlowLogs", signed, 400, "MissingParameter"),
+        ("Action=DescribeFlowLogs&Version=2000-01-01", signed, 400, "NoSuchVersion"),
+        (describe + "&Colour=red", signed, 400, "UnknownParameter"),
+        (describe + "&FlowLogId.0=a", signed, 400, "UnknownParameter"),
+        (describe + "&FlowLogId.1=a&FlowLogId.1=b", signed, 400, "MalformedQueryString"),
+        (describe + "&NextToken=%0", signed, 400, "MalformedQueryString"),
+        (describe + "&NextToken=%00", signed, 400, "MalformedQueryString"),
+        (describe + "&NextToken=%ff%fe", signed, 400, "MalformedQueryString"),
+        (describe + "&MaxResults=1e3", signed, 400, "InvalidParameterValue"),
+        (describe + "".join(f"&a{n}=" for n in range(20000)), signed, 400, "MalformedQueryString"),
+    ]
+    for body, headers, expected, code in cases:
+        status, _, answer = http.request(daemon.namespace, "/", method="POST", body=body.encode(), headers=headers)
+        assert status == expected, (body[:80], answer)
+        error = botocore.parsers.EC2QueryParser().parse({"body": answer, "headers": {}, "status_code": status}, None)
+        assert error["Error"]["Code"] == code, (body[:80], error)
+    assert http.request(daemon.namespace, "/", method="POST", body=b"a" * (2 << 20), headers=signed)[0] == 413
+    assert http.request(daemon.namespace, "/?" + describe, headers=signed)[0] == 200
+    daemon.stop()
+
+
+def test_many_cycles(world):
+    """Made and deleted over and over: neither memory nor descriptors grow."""
+    daemon, ec2 = world
+
+    def cycle(count):
+        for _ in range(count):
+            made = ec2.create_flow_logs(**wanted(daemon))["FlowLogIds"]
+            assert len(ec2.ids()) == 2
+            ec2.delete_flow_logs(FlowLogIds=made)
+
+    def descriptors():
+        return len(list(pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
+
+    cycle(20)
+    before = descriptors()
+    cycle(100)
+    assert abs(descriptors() - before) <= 1
+    lab.wait_for(daemon.is_capturing, what="a daemon that captures")
+    daemon.stop()
