@@ -23,12 +23,14 @@ def request(namespace, path, method="GET", body=None, headers=None, **where):
         return answer.status, answer.headers, answer.read()
 
 
-def raw(namespace, data, **where):
-    """What comes back for these bytes, until the daemon closes."""
+def raw(namespace, data, head_only=False, **where):
+    """What comes back for these bytes, until the daemon closes or its answer's head is there."""
     with connect(namespace, **where) as made:
         made.sendall(data)
         made.shutdown(socket.SHUT_WR)
         answer = b""
         while piece := made.recv(65536):
             answer += piece
+            if head_only and b"\r\n\r\n" in answer:
+                break
         return answer

