@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "parquet/row_group.h"
@@ -26,7 +27,10 @@ struct parquet_writer {
     uint32_t rows_max;
     char name[256];
     char sql[256];
-    int fd;                     /* borrowed */
+    int fd; /* borrowed */
+    uint64_t rows_handed_over;
+    uint64_t rows_packed; /* of them, when the last was handed over */
+    uint64_t bytes_packed;
     struct row_group *filling;  /* the caller's */
     struct row_group *emptying; /* the thread's */
     uint32_t next_row;          /* of emptying */
@@ -217,6 +221,24 @@ static int tell_error(struct parquet_writer *writer, struct fault *fault)
     return fault_set(fault, writer->error, "%s: cannot write: %s", writer->name, writer->fault.text);
 }
 
+/* Whatever was handed over before is in the file now, since the group it was in is spare. */
+static void note_size(struct parquet_writer *writer)
+{
+    struct stat status;
+    if (fstat(writer->fd, &status) == 0)
+        writer->bytes_packed = (uint64_t)status.st_size;
+    writer->rows_packed = writer->rows_handed_over;
+    writer->rows_handed_over += row_group_rows(writer->filling);
+}
+
+uint64_t parquet_writer_bytes(const struct parquet_writer *writer)
+{
+    uint64_t rows = writer->rows_handed_over + row_group_rows(writer->filling);
+    return writer->rows_packed > 0
+               ? (uint64_t)((double)writer->bytes_packed / (double)writer->rows_packed * (double)rows)
+               : 0;
+}
+
 /* The caller's side: hands the filled group over and takes an empty one. */
 static int hand_over(struct parquet_writer *writer, struct fault *fault)
 {
@@ -227,6 +249,7 @@ static int hand_over(struct parquet_writer *writer, struct fault *fault)
     if (writer->ended) {
         r = tell_error(writer, fault);
     } else {
+        note_size(writer);
         writer->ready = writer->filling;
         writer->filling = TAKE(writer->spare);
         (void)pthread_cond_signal(&writer->changed);

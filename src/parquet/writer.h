@@ -31,6 +31,12 @@ int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, c
 int parquet_writer_add(struct parquet_writer *writer, const struct record *record,
                        struct fault *fault) MUST_USE;
 
+/*
+ * What the file would about come to if it were closed now, reckoned from the row groups that are packed; 0
+ * before the first is. The same for equal records, so that a file may be ended by it.
+ */
+uint64_t parquet_writer_bytes(const struct parquet_writer *writer);
+
 /* Completes the file; frees in every case. */
 int parquet_writer_close(struct parquet_writer *writer, struct fault *fault) MUST_USE;
 

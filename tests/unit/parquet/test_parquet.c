@@ -161,6 +161,31 @@ static void test_a_path_is_no_pattern(void **state)
     assert_rows("[*].parquet", 3);
 }
 
+/* It may be wrong by little, and is the same at each run. */
+static void test_the_size_is_known_before_the_end(void **state)
+{
+    uint64_t sizes[2];
+    for (unsigned run = 0; run < 2; run++) {
+        struct format format;
+        struct record record;
+        struct parquet_writer *writer;
+        struct stat status;
+        char text[64];
+        AUTO_CLOSE int fd = open("a.parquet", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        assert_int_equal(format_parse(&format, FORMAT, NULL), 0);
+        assert_int_equal(parquet_writer_open(&writer, fd, "a.parquet", &format, PARQUET_ZSTD, NULL), 0);
+        for (unsigned i = 0; i < 400000; i++) {
+            set_record(&record, text, i);
+            assert_int_equal(parquet_writer_add(writer, &record, NULL), 0);
+        }
+        sizes[run] = parquet_writer_bytes(writer);
+        assert_int_equal(parquet_writer_close(writer, NULL), 0);
+        assert_int_equal(fstat(fd, &status), 0);
+        assert_in_range(sizes[run], (uint64_t)status.st_size * 9 / 10, (uint64_t)status.st_size * 11 / 10);
+    }
+    assert_int_equal(sizes[0], sizes[1]);
+}
+
 static void *write_in_thread(void *path)
 {
     write_rows(path, FORMAT, 130000);
@@ -317,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_a_field_listed_twice_is_one_column),
         cmocka_unit_test(test_equal_rows_give_equal_bytes),
         cmocka_unit_test(test_a_path_is_no_pattern),
+        cmocka_unit_test(test_the_size_is_known_before_the_end),
         cmocka_unit_test(test_several_write_at_once),
         cmocka_unit_test(test_a_full_disk_is_a_fault),
         cmocka_unit_test(test_a_writer_can_be_abandoned),
