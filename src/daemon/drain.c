@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -71,6 +72,16 @@ static void publish(struct daemon *daemon, struct flow_table *flows)
     flow_table_done(flows);
 }
 
+static bool take_window(struct daemon *daemon, struct windows *windows, uint32_t before,
+                        struct flow_table *ret)
+{
+    AUTO_FREE struct stacked *stacks = NULL;
+    struct windows_interfaces interfaces = {.turned = is_turned, .context = &daemon->registry};
+    interfaces.stack_count = registry_stacks(&daemon->registry, &stacks);
+    interfaces.stacks = stacks;
+    return windows_take(windows, before, &interfaces, ret);
+}
+
 /* The table is full: its flows become records of the window now, and the rest of the window follows in
  * others. */
 static void publish_early(struct daemon *daemon, uint32_t window)
@@ -83,7 +94,7 @@ static void publish_early(struct daemon *daemon, uint32_t window)
         return; /* cannot be: the same bounds were taken before */
     log_warning("flow", "window %u holds capture.max-flows flows: published in parts", window);
     struct windows settled = {.open = {part}, .count = 1, .ledger = daemon->windows.ledger};
-    if (windows_take(&settled, window + 1, is_turned, &daemon->registry, &part))
+    if (take_window(daemon, &settled, window + 1, &part))
         publish(daemon, &part);
     daemon->windows.ledger = settled.ledger;
 }
@@ -254,7 +265,8 @@ static void lose_to_long_window(struct daemon *daemon, uint64_t minute, const st
 
 void daemon_restore_flow(struct daemon *daemon, uint64_t start, const struct flow *flow)
 {
-    windows_restore(&daemon->windows, start, flow, is_turned, &daemon->registry);
+    const struct windows_interfaces interfaces = {.turned = is_turned, .context = &daemon->registry};
+    windows_restore(&daemon->windows, start, flow, &interfaces);
 }
 
 void daemon_restore_long_flow(struct daemon *daemon, uint64_t start, const struct flow *flow)
@@ -300,7 +312,7 @@ static void lengthen(struct daemon *daemon, const struct flow_table *minute)
 static void close_window(struct daemon *daemon, uint32_t window)
 {
     struct flow_table flows;
-    if (!windows_take(&daemon->windows, window + 1, is_turned, &daemon->registry, &flows) &&
+    if (!take_window(daemon, &daemon->windows, window + 1, &flows) &&
         flow_table_init(&flows, (uint64_t)window * WINDOW_SECONDS, WINDOW_SECONDS, 1) < 0)
         return;
     window = (uint32_t)(flows.window / WINDOW_SECONDS);

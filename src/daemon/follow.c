@@ -65,6 +65,7 @@ static void add_link(struct daemon *daemon, const struct link *link)
     (void)snprintf(entry->device, sizeof entry->device, "%s", link->name);
     entry->interface = interface;
     entry->rule = rule;
+    registry_set_neighbours(entry, link);
     entry->since_window = daemon_window_of(clock_wall_ns());
     recover_note_interface(daemon, entry);
     begin_capture(daemon, entry, link);
@@ -90,6 +91,7 @@ static bool resume_link(struct daemon *daemon, struct registered *entry, const s
     }
     entry->gone = false;
     entry->rule = rule;
+    registry_set_neighbours(entry, link);
     update_identity(daemon, entry, link);
     begin_capture(daemon, entry, link);
     return true;
@@ -132,6 +134,7 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
             add_link(daemon, link);
         return;
     }
+    registry_set_neighbours(entry, link);
     switch (event) {
     case LINK_REMOVED:
         remove_link(daemon, entry, "is gone");

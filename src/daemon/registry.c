@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/macro.h"
+
 void registry_done(struct registry *registry)
 {
     for (uint32_t i = 0; i < registry->count; i++) {
@@ -96,6 +99,79 @@ void registry_forget(struct registry *registry, uint32_t window)
         interface_done(&entry->interface);
         *entry = (struct registered){0};
     }
+}
+
+/* Kinds of links that receive what arrives at the link they stand on; a tunnel's packets are others inside.
+ */
+static bool receives_through_lower(const struct link *link)
+{
+    static const char *const kinds[] = {"vlan", "macvlan", "ipvlan"};
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (strcmp(link->kind, kinds[i]) == 0)
+            return true;
+    return false;
+}
+
+void registry_set_neighbours(struct registered *entry, const struct link *link)
+{
+    entry->lower = receives_through_lower(link) ? link->lower : 0;
+    entry->master = link->master;
+}
+
+struct stack_order {
+    struct stacked pair;
+    unsigned level; /* of `upper`, 0 at the top */
+};
+
+static int compare_stacks(const void *left, const void *right)
+{
+    const struct stack_order *a = left;
+    const struct stack_order *b = right;
+    if (a->level != b->level)
+        return a->level < b->level ? -1 : 1;
+    return (a->pair.upper > b->pair.upper) - (a->pair.upper < b->pair.upper);
+}
+
+static void add_stack(struct registry *registry, struct stack_order *pairs, size_t *count, uint32_t upper,
+                      uint32_t lower)
+{
+    uint16_t upper_index;
+    uint16_t lower_index;
+    if (upper && lower && registry_find(registry, upper, &upper_index) &&
+        registry_find(registry, lower, &lower_index))
+        pairs[(*count)++] = (struct stack_order){.pair = {upper_index, lower_index}};
+}
+
+static void find_levels(struct stack_order *pairs, size_t count)
+{
+    enum { DEEPEST = 8 }; /* as deep as the kernel stacks devices */
+    for (unsigned round = 0; round < DEEPEST; round++)
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < count; j++)
+                if (pairs[j].pair.upper == pairs[i].pair.lower && pairs[j].level <= pairs[i].level)
+                    pairs[j].level = pairs[i].level + 1;
+}
+
+size_t registry_stacks(struct registry *registry, struct stacked **ret)
+{
+    AUTO_FREE struct stack_order *pairs = calloc(2 * (size_t)registry->count + 1, sizeof *pairs);
+    size_t count = 0;
+    for (uint32_t i = 0; pairs && i < registry->count; i++) {
+        const struct registered *entry = registry->entries[i];
+        if (!entry->used || entry->gone)
+            continue;
+        add_stack(registry, pairs, &count, entry->master, entry->ifindex);
+        add_stack(registry, pairs, &count, entry->ifindex, entry->lower);
+    }
+    struct stacked *stacks = count ? calloc(count, sizeof *stacks) : NULL;
+    if (!stacks)
+        return 0;
+    find_levels(pairs, count);
+    qsort(pairs, count, sizeof *pairs, compare_stacks);
+    for (size_t i = 0; i < count; i++)
+        stacks[i] = pairs[i].pair;
+    *ret = stacks;
+    return count;
 }
 
 bool registry_has_id(void *context, const char *interface_id)

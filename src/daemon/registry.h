@@ -13,6 +13,7 @@
 #include "capture/live.h"
 #include "flow/interface.h"
 #include "flow/ledger.h"
+#include "flow/windows.h"
 #include "topology/identity.h"
 #include "topology/links.h"
 
@@ -27,6 +28,8 @@ struct registered {
     uint32_t ifindex;
     char device[IF_NAMESIZE];
     char error[256]; /* why it is not attached; "" when it is */
+    uint32_t lower;  /* ifindex of what the link stands on, and receives through */
+    uint32_t master; /* ifindex of the link that receives what this one does */
     const struct topology_rule *rule;
     struct interface interface;
     struct link_counters baseline;           /* the kernel's own counters when capture began */
@@ -60,6 +63,13 @@ struct registered *registry_put(struct registry *registry, uint16_t index, uint3
 
 /* Frees entries that went before `window`. */
 void registry_forget(struct registry *registry, uint32_t window);
+
+/* Takes from the link which others it hands its packets to, or gets them from. */
+void registry_set_neighbours(struct registered *entry, const struct link *link);
+
+/* Pairs of interfaces of which one receives through the other, in windows_interfaces' order; to be freed. How
+ * many. */
+size_t registry_stacks(struct registry *registry, struct stacked **ret);
 
 /* Whether a used entry has that interface id; for topology's identity_source. */
 bool registry_has_id(void *registry, const char *interface_id);

@@ -150,23 +150,83 @@ static void settle_across(struct flow_table *table, const struct flow_table *aft
     }
 }
 
+/* By which flow the rejected packets came in below, or NULL: by none, or nobody can say by which. */
+static struct flow *arrived_as(const struct flow_table *table, const struct flow *rejected,
+                               const struct windows_interfaces *interfaces, const struct stacked *first)
+{
+    struct flow *found = NULL;
+    const struct stacked *end = interfaces->stacks + interfaces->stack_count;
+    for (const struct stacked *pair = first; pair < end && pair->upper == first->upper; pair++) {
+        struct flow key = *rejected;
+        key.interface = pair->lower;
+        key.reject = REJECT_NONE;
+        key.bits &= (uint8_t)~FLOW_BIT_EGRESS;
+        if (interfaces->turned(interfaces->context, pair->lower))
+            key.bits |= FLOW_BIT_EGRESS;
+        struct flow *accepted = flow_table_find(table, &key);
+        if (accepted && found)
+            return NULL;
+        if (accepted)
+            found = accepted;
+    }
+    return found;
+}
+
+static void move_to_reject(struct flow_table *table, const struct flow *accepted, const struct flow *rejected)
+{
+    const struct flow key = *accepted;
+    struct flow moved = *rejected;
+    moved.interface = key.interface;
+    moved.bits = key.bits;
+    if (key.packets < moved.packets || key.bytes < moved.bytes || !flow_table_add(table, &moved))
+        return;
+    struct flow *left = flow_table_find(table, &key); /* flow_table_add may have moved the flows */
+    left->packets -= moved.packets;
+    left->bytes -= moved.bytes;
+}
+
+/*
+ * A packet that came in by a bridge's port and was discarded above the bridge was counted at both, but the
+ * kernel knows only by which it came in last. The one below is told by the packet's tuple.
+ */
+static void settle_below(struct flow_table *table, const struct windows_interfaces *interfaces)
+{
+    for (size_t i = 0; i < interfaces->stack_count; i++) {
+        const struct stacked *first = &interfaces->stacks[i];
+        if (i > 0 && first[-1].upper == first->upper)
+            continue;
+        bool turned = interfaces->turned(interfaces->context, first->upper);
+        size_t position = 0;
+        const struct flow *flow;
+        while ((flow = flow_table_next(table, &position))) {
+            bool received = ((flow->bits & FLOW_BIT_EGRESS) != 0) == turned;
+            if (flow->interface != first->upper || !flow->reject || !received || (int64_t)flow->packets <= 0)
+                continue;
+            const struct flow rejected = *flow;
+            const struct flow *accepted = arrived_as(table, &rejected, interfaces, first);
+            if (accepted)
+                move_to_reject(table, accepted, &rejected);
+        }
+    }
+}
+
 static struct ledger_side *side_of(struct windows *windows, const struct flow_table *table,
-                                   const struct flow *flow, windows_turned *turned, void *context)
+                                   const struct flow *flow, const struct windows_interfaces *interfaces)
 {
     struct ledger_row *row =
         ledger_row(&windows->ledger, (uint32_t)(table->window / WINDOW_SECONDS), flow->interface);
     bool egress = (flow->bits & FLOW_BIT_EGRESS) != 0;
-    return row ? &row->side[egress != turned(context, flow->interface)] : NULL;
+    return row ? &row->side[egress != interfaces->turned(interfaces->context, flow->interface)] : NULL;
 }
 
-void windows_restore(struct windows *windows, uint64_t start, const struct flow *flow, windows_turned *turned,
-                     void *context)
+void windows_restore(struct windows *windows, uint64_t start, const struct flow *flow,
+                     const struct windows_interfaces *interfaces)
 {
     struct flow_table *table = open_window(windows, (uint32_t)(start / WINDOW_SECONDS));
     if (table && flow_table_add(table, flow))
         return;
     const struct flow_table lost = {.window = start};
-    struct ledger_side *side = side_of(windows, &lost, flow, turned, context);
+    struct ledger_side *side = side_of(windows, &lost, flow, interfaces);
     if (side)
         side->lost_memory += flow->packets;
 }
@@ -191,25 +251,26 @@ static void settle_orphan(struct flow_table *table, struct flow *orphan, struct 
     orphan->packets = orphan->bytes = 0;
 }
 
-static void settle(struct windows *windows, struct flow_table *table, windows_turned *turned, void *context)
+static void settle(struct windows *windows, struct flow_table *table,
+                   const struct windows_interfaces *interfaces)
 {
     size_t position = 0;
     struct flow *flow;
     while ((flow = flow_table_next(table, &position))) {
         struct ledger_side *side =
-            (int64_t)flow->packets < 0 ? side_of(windows, table, flow, turned, context) : NULL;
+            (int64_t)flow->packets < 0 ? side_of(windows, table, flow, interfaces) : NULL;
         if (side)
             settle_orphan(table, flow, side);
     }
     position = 0;
     while ((flow = flow_table_next(table, &position))) {
-        struct ledger_side *side = flow->packets ? side_of(windows, table, flow, turned, context) : NULL;
+        struct ledger_side *side = flow->packets ? side_of(windows, table, flow, interfaces) : NULL;
         if (side)
             side->recorded += flow->packets;
     }
 }
 
-bool windows_take(struct windows *windows, uint32_t before, windows_turned *turned, void *context,
+bool windows_take(struct windows *windows, uint32_t before, const struct windows_interfaces *interfaces,
                   struct flow_table *ret)
 {
     if (windows->count == 0 || windows->open[0].window >= (uint64_t)before * WINDOW_SECONDS)
@@ -218,9 +279,10 @@ bool windows_take(struct windows *windows, uint32_t before, windows_turned *turn
         windows_find(windows, (uint32_t)(windows->open[0].window / WINDOW_SECONDS) + 1);
     if (after)
         settle_across(&windows->open[0], after);
+    settle_below(&windows->open[0], interfaces);
     *ret = windows->open[0];
     windows->count--;
     memmove(&windows->open[0], &windows->open[1], windows->count * sizeof windows->open[0]);
-    settle(windows, ret, turned, context);
+    settle(windows, ret, interfaces);
     return true;
 }

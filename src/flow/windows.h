@@ -36,19 +36,34 @@ void windows_done(struct windows *windows);
 int windows_add(struct windows *windows, uint16_t interface, bool egress, const struct flow_key *key,
                 const struct flow_counts *counts) MUST_USE;
 
+/* What `upper` receives has come in by `lower` before and was counted there too: a bridge and one of its
+ * ports. */
+struct stacked {
+    uint16_t upper;
+    uint16_t lower;
+};
+
+/* What windows must know of interfaces. */
+struct windows_interfaces {
+    /* Whether its directions are turned round (a port), so that the ledger's directions are the interface's
+     * own. */
+    bool (*turned)(void *context, uint16_t interface);
+    void *context;
+    const struct stacked *stacks; /* grouped by `upper`; an interface as `upper` after it is `lower` */
+    size_t stack_count;
+};
+
 /*
  * The oldest open window, if it starts before `before` (WINDOW_SECONDS since the epoch): settled, removed,
- * and the caller's to flow_table_done. `roles_turned` tells for an interface whether its directions are
- * turned round (a port), so that the ledger's directions are the interface's own. False when there is none.
+ * and the caller's to flow_table_done. False when there is none.
  */
-typedef bool windows_turned(void *context, uint16_t interface);
-bool windows_take(struct windows *windows, uint32_t before, windows_turned *turned, void *context,
+bool windows_take(struct windows *windows, uint32_t before, const struct windows_interfaces *interfaces,
                   struct flow_table *ret) MUST_USE;
 
 /* A flow as it stood in the open window that starts at `start`, from a journal. What finds no place is lost,
- * and the ledger says so; `turned` as for windows_take. */
-void windows_restore(struct windows *windows, uint64_t start, const struct flow *flow, windows_turned *turned,
-                     void *context);
+ * and the ledger says so. */
+void windows_restore(struct windows *windows, uint64_t start, const struct flow *flow,
+                     const struct windows_interfaces *interfaces);
 
 /* The table of that window, or NULL. */
 struct flow_table *windows_find(struct windows *windows, uint32_t window);

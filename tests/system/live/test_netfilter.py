@@ -193,6 +193,30 @@ def test_bridge_filter(bridge, start, version):
     assert bridge.host.counter("dropped", family="bridge")[0] == DROPPED_PACKETS
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_dropped_above_a_bridge(bridge, start, version):
+    """What the host refuses above the bridge was refused to the guest whose port it came in by."""
+    ends = bridge.ends(version)
+    lab.add_address(bridge.host, "br0", "10.77.3.1/24", "fd77:3::1/64")
+    target = ends.a.rpartition("2")[0] + "1"
+    lab.know_neighbour(bridge.a, "eth0", bridge.host, "br0", target)
+    lab.know_neighbour(bridge.host, "br0", bridge.a, "eth0", ends.a)
+    bridge.host.nft(_table("chain c { type filter hook input priority 0; udp dport 4343 counter name dropped drop }"))
+    daemon = start(bridge.host, [interface("a0", "port"), interface("b0", "port"), interface("br0")])
+    with traffic.UdpSink(bridge.host, target, PASSED):
+        traffic.udp(bridge.a, ends.a, target, DROPPED, DROPPED_PACKETS, PAYLOAD)
+        traffic.udp(bridge.a, ends.a, target, PASSED, PASSED_PACKETS, PAYLOAD)
+        dropped = ends.udp_bytes(DROPPED_PACKETS, PAYLOAD)
+        passed = ends.udp_bytes(PASSED_PACKETS, PAYLOAD)
+        check(daemon, {
+            Flow("a0", EGRESS, ends.a, target, 40000, DROPPED, UDP, REJECT): (DROPPED_PACKETS, dropped),
+            Flow("br0", INGRESS, ends.a, target, 40000, DROPPED, UDP, REJECT): (DROPPED_PACKETS, dropped),
+            Flow("a0", EGRESS, ends.a, target, 40000, PASSED, UDP, ACCEPT): (PASSED_PACKETS, passed),
+            Flow("br0", INGRESS, ends.a, target, 40000, PASSED, UDP, ACCEPT): (PASSED_PACKETS, passed),
+        }, bridge.a, bridge.b)
+    assert bridge.host.counter("dropped")[0] == DROPPED_PACKETS
+
+
 VIRTUAL = {4: "10.77.1.100", 6: "fd77:1::100"}
 
 

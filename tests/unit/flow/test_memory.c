@@ -70,7 +70,8 @@ static void test_what_finds_no_memory_is_lost_and_told(void **state)
     assert_int_equal(add(&windows, 18, 7), 0);
     assert_int_equal(add(&windows, 18, (uint64_t)-2), 0);
     assert_int_equal(add(&windows, 1, 1), 0);
-    assert_true(windows_take(&windows, MINUTE + 1, not_turned, NULL, &table));
+    assert_true(
+        windows_take(&windows, MINUTE + 1, &(struct windows_interfaces){.turned = not_turned}, &table));
     struct ledger_row *row = ledger_find(&windows.ledger, MINUTE, 0);
     assert_non_null(row);
     ledger_add_account(row, &account);

@@ -36,6 +36,8 @@ static bool not_turned(void *context, uint16_t interface)
     return false;
 }
 
+static const struct windows_interfaces interfaces = {.turned = not_turned};
+
 static struct flow_key key_of(uint32_t window, uint16_t port, uint8_t reject)
 {
     struct flow_key key = {.window = window,
@@ -71,7 +73,7 @@ static const struct flow *find(const struct flow_table *table, uint16_t port, ui
 static struct flow_table take(uint32_t before)
 {
     struct flow_table table;
-    assert_true(windows_take(&windows, before, not_turned, NULL, &table));
+    assert_true(windows_take(&windows, before, &interfaces, &table));
     return table;
 }
 
@@ -158,7 +160,72 @@ static void test_windows_come_oldest_first(void **state)
     table = take(MINUTE + 3);
     assert_int_equal(table.window, (uint64_t)MINUTE * WINDOW_SECONDS);
     flow_table_done(&table);
-    assert_false(windows_take(&windows, MINUTE + 2, not_turned, NULL, &table));
+    assert_false(windows_take(&windows, MINUTE + 2, &interfaces, &table));
+}
+
+static bool port_is_turned(void *context, uint16_t interface)
+{
+    (void)context;
+    return interface == 2;
+}
+
+static int add_at(uint16_t interface, bool egress, uint8_t reject, uint64_t packets)
+{
+    struct flow_key key = key_of(MINUTE, 1000, reject);
+    struct flow_counts counts = {.packets = packets, .bytes = packets * 40, .first_ns = 1, .last_ns = 1};
+    return windows_add(&windows, interface, egress, &key, &counts);
+}
+
+static uint64_t packets_at(const struct flow_table *table, uint16_t interface, bool egress, uint8_t reject)
+{
+    struct flow flow = {.source_port = 1000, .destination_port = 22, .protocol = 6, .reject = reject};
+    flow.source[15] = 1;
+    flow.interface = interface;
+    flow.bits = egress ? FLOW_BIT_EGRESS : 0;
+    const struct flow *found = flow_table_find(table, &flow);
+    return found ? found->packets : 0;
+}
+
+/* A VLAN device (0) over a bridge (1) with two ports, one of them a guest's (2): what is rejected at the top
+ * came in by the guest's port and the bridge. */
+static const struct stacked stacks[] = {{0, 1}, {1, 2}, {1, 3}};
+static const struct windows_interfaces stacked = {
+    .turned = port_is_turned, .stacks = stacks, .stack_count = ARRAY_SIZE(stacks)};
+
+static void test_reject_above_is_a_reject_below(void **state)
+{
+    (void)state;
+    struct flow_table table;
+    windows.max_flows = 16;
+    assert_int_equal(add_at(2, true, REJECT_NONE, 9), 0);
+    assert_int_equal(add_at(2, true, REJECT_NETFILTER, 1), 0); /* by a filter of the bridge */
+    assert_int_equal(add_at(1, false, REJECT_NONE, 7), 0);
+    assert_int_equal(add_at(1, false, REJECT_NETFILTER, 2), 0);
+    assert_int_equal(add_at(0, false, REJECT_NONE, 4), 0);
+    assert_int_equal(add_at(0, false, REJECT_NETFILTER, 3), 0);
+    assert_int_equal(add_at(1, true, REJECT_NETFILTER, 8), 0); /* on its way out: nothing came in */
+    assert_true(windows_take(&windows, MINUTE + 1, &stacked, &table));
+    assert_int_equal(packets_at(&table, 0, false, REJECT_NETFILTER), 3);
+    assert_int_equal(packets_at(&table, 1, false, REJECT_NONE), 4);
+    assert_int_equal(packets_at(&table, 1, false, REJECT_NETFILTER), 5);
+    assert_int_equal(packets_at(&table, 2, true, REJECT_NONE), 4);
+    assert_int_equal(packets_at(&table, 2, true, REJECT_NETFILTER), 6);
+    flow_table_done(&table);
+}
+
+/* The same tuple at both ports: nobody can say by which the rejected ones came. */
+static void test_reject_below_is_not_guessed(void **state)
+{
+    (void)state;
+    struct flow_table table;
+    windows.max_flows = 16;
+    assert_int_equal(add_at(2, true, REJECT_NONE, 5), 0);
+    assert_int_equal(add_at(3, false, REJECT_NONE, 5), 0);
+    assert_int_equal(add_at(1, false, REJECT_NETFILTER, 5), 0);
+    assert_true(windows_take(&windows, MINUTE + 1, &stacked, &table));
+    assert_int_equal(packets_at(&table, 2, true, REJECT_NONE), 5);
+    assert_int_equal(packets_at(&table, 3, false, REJECT_NONE), 5);
+    flow_table_done(&table);
 }
 
 /* A flow goes into a journal and back as it is, a debt of packets included. */
@@ -174,8 +241,8 @@ static void test_restored_flow_is_settled_like_any(void **state)
     rejected.packets = 2;
     rejected.bytes = 80;
     rejected.reject = REJECT_NETFILTER;
-    windows_restore(&windows, start, &debt, not_turned, NULL);
-    windows_restore(&windows, start, &rejected, not_turned, NULL);
+    windows_restore(&windows, start, &debt, &interfaces);
+    windows_restore(&windows, start, &rejected, &interfaces);
     struct flow_table table = take(MINUTE + 1);
     assert_int_equal(find(&table, 1000, REJECT_NONE)->packets, 3);
     assert_int_equal(find(&table, 1000, REJECT_NETFILTER)->packets, 2);
@@ -189,7 +256,7 @@ static void test_restored_flow_without_a_place_is_lost(void **state)
     for (uint16_t port = 1; port <= 4; port++)
         assert_int_equal(add(MINUTE, port, REJECT_NONE, 1), 0);
     const struct flow flow = {.source_port = 5, .packets = 7, .bits = FLOW_BIT_EGRESS};
-    windows_restore(&windows, (uint64_t)MINUTE * WINDOW_SECONDS, &flow, not_turned, NULL);
+    windows_restore(&windows, (uint64_t)MINUTE * WINDOW_SECONDS, &flow, &interfaces);
     const struct ledger_row *row = ledger_find(&windows.ledger, MINUTE, 0);
     assert_non_null(row);
     assert_int_equal(row->side[FLOW_EGRESS].lost_memory, 7);
@@ -204,6 +271,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reject_before_the_hook_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_table_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_windows_come_oldest_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reject_above_is_a_reject_below, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reject_below_is_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restored_flow_is_settled_like_any, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restored_flow_without_a_place_is_lost, setup, teardown),
     };
