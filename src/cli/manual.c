@@ -7,6 +7,7 @@
 #include "base/troff.h"
 #include "cli/command.h"
 #include "daemon/config.h"
+#include "record/field.h"
 
 /* Manual pages in troff, from the rows that --help is made from. The build installs what this prints. */
 
@@ -133,13 +134,48 @@ static void write_metrics_page(struct buf *page)
     buf_text(page, ".SH SEE ALSO\n.BR flowlogd (8),\n.BR flowlog\\-status (1)\n");
 }
 
-/* Those that are not about one command. */
+static void write_field(struct buf *page, const struct field *field)
+{
+    buf_text(page, ".TP\n.BR ");
+    troff_text(page, field->name, field->name_len);
+    buf_printf(page, " \" (version %u, %s)\"\n", field->version, field_type_name(field->type));
+    troff_line(page, field->meaning);
+    buf_text(page, ".br\n\\- when: ");
+    troff_line(page, field->absent_when);
+}
+
+static void write_fields_of(struct buf *page, const char *title, unsigned scope)
+{
+    buf_printf(page, ".SH %s\n", title);
+    for (int id = 0; id < FIELD_COUNT; id++)
+        if (field_catalogue[id].scope & scope)
+            write_field(page, &field_catalogue[id]);
+}
+
+static void write_fields_page(struct buf *page)
+{
+    write_head(page, "flowlog-fields", 7, "The fields of flow log records");
+    buf_text(page,
+             ".SH DESCRIPTION\nEach field may stand in a format as\n.BR ${name} ,\nany number of them in any "
+             "order, with one space\nbetween them. A record's version is the highest among the fields of its "
+             "format. A value that is not there is \\-.\nTypes are those of Parquet files.\n"
+             ".SH EXAMPLE\n.TP\n.B flowlog convert \\-\\-format '${pkt\\-srcaddr} ${dstport} ${bytes}' "
+             "flows.log\nprints three fields of each record.\n");
+    write_fields_of(page, "FIELDS OF VPC RECORDS", FIELD_SCOPE_VPC);
+    write_fields_of(page, "FIELDS OF TRANSIT GATEWAY RECORDS", FIELD_SCOPE_TRANSIT_GATEWAY);
+    write_fields_of(page, "FIELDS OF FLOWLOG", FIELD_SCOPE_OWN);
+    buf_text(page, ".SH SEE ALSO\n.BR flowlog\\-fields (1),\n.BR flowlog\\-convert (1),\n"
+                   ".BR flowlog.yaml (5)\n");
+}
+
+/* Those that are not about one command. A name and a section, where a command has that name as well. */
 static const struct {
     const char *name;
     void (*write)(struct buf *page);
 } pages[] = {
     {"flowlog", write_overview_page},
     {"flowlog.yaml", write_configuration_page},
+    {"flowlog-fields.7", write_fields_page},
     {"flowlog-metrics", write_metrics_page},
 };
 
@@ -175,7 +211,7 @@ static int run(const struct command *command, int argc, char **argv)
 const struct command command_manual = {
     .name = "manual",
     .summary = "Print a manual page, for man(1) to show",
-    .operands = "[COMMAND|flowlog.yaml|flowlog-metrics]",
+    .operands = "[COMMAND|flowlog.yaml|flowlog-fields.7|flowlog-metrics]",
     .details = "The page is the one that is installed, so this serves where none is.",
     .example = "flowlog manual replay | man -l -",
     .outcome = "shows the manual page of 'flowlog replay'",

@@ -119,7 +119,9 @@ static int add_flow(struct daemon *daemon, uint16_t index, const struct register
 void daemon_take_flow(struct daemon *daemon, const struct flow_delta *delta)
 {
     uint16_t index;
-    const struct registered *entry = registry_find(&daemon->registry, delta->key.ifindex, &index);
+    struct registered *entry = registry_find(&daemon->registry, delta->key.ifindex, &index);
+    if (entry && delta->counts.last_ns > entry->last_packet_ns)
+        entry->last_packet_ns = delta->counts.last_ns;
     if (!entry || add_flow(daemon, index, entry, &delta->key, &delta->counts) < 0)
         daemon->unknown_packets += delta->counts.packets;
 }

@@ -49,11 +49,15 @@ static json_t *interface_status(const struct registered *entry)
         json_array_append_new(addresses, json_stringn(text, len));
     }
     const struct interface_identity *identity = &entry->interface.identity;
-    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s}", "ifindex", (int)entry->ifindex,
-                     "device", entry->device, "interface-id", identity->interface_id, "role",
-                     entry->interface.role == INTERFACE_PORT ? "port" : "nic", "subnet-id",
-                     identity->subnet_id, "vpc-id", identity->vpc_id, "addresses", addresses, "attached",
-                     (int)entry->attached, "error", entry->error);
+    json_t *object = json_pack(
+        "{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s}", "ifindex", (int)entry->ifindex, "device",
+        entry->device, "interface-id", identity->interface_id, "role",
+        entry->interface.role == INTERFACE_PORT ? "port" : "nic", "subnet-id", identity->subnet_id, "vpc-id",
+        identity->vpc_id, "addresses", addresses, "attached", (int)entry->attached, "error", entry->error);
+    json_t *last =
+        entry->last_packet_ns ? json_integer((json_int_t)(entry->last_packet_ns / NS_PER_S)) : json_null();
+    json_object_set_new(object, "last-packet", last);
+    return object;
 }
 
 static json_t *interfaces_status(const struct daemon *daemon)

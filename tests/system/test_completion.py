@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Completion for bash offers what the programs really take."""
+"""Completion for bash and zsh offers what the programs really take."""
 
 import os
 import pathlib
+import pty
 import shlex
+import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -51,3 +54,68 @@ def test_options_of_the_daemon(option):
 
 def test_nothing_to_offer_leaves_it_to_file_names():
     assert complete("flowlog", "convert", "") == set()
+
+
+class Zsh:
+    """An interactive zsh on a terminal of its own: what stands on its line after TAB."""
+
+    SETUP = """PS1= PATH={build}:$PATH fpath=({functions} $fpath)
+autoload -Uz compinit && compinit -u -D
+told() {{ print -r -- $BUFFER >{line}; BUFFER= }}
+zle -N told
+bindkey '^T' told
+cd {folder}
+print -r -- ready >{line}
+"""
+
+    def __init__(self, folder):
+        self.line = folder / "line"
+        functions = folder / "functions"
+        functions.mkdir()
+        (functions / "_flowlog").symlink_to(ROOT / "packaging/flowlog.zsh")
+        (folder / "only-file.log").touch()
+        self._terminal, other = pty.openpty()
+        self._process = subprocess.Popen(["zsh", "-f", "-i"], stdin=other, stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL, start_new_session=True)
+        os.close(other)
+        self._write(self.SETUP.format(build=BUILD, functions=functions, line=self.line, folder=folder))
+        assert self._told() == "ready"
+
+    def _write(self, text):
+        os.write(self._terminal, text.encode())
+
+    def _told(self):
+        deadline = time.monotonic() + 30
+        while not self.line.exists() or not self.line.read_text(encoding="utf-8").endswith("\n"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        said = self.line.read_text(encoding="utf-8").rstrip("\n")
+        self.line.unlink()
+        return said
+
+    def complete(self, typed):
+        self._write(typed + "\t\x14")
+        return self._told()
+
+    def close(self):
+        self._process.kill()
+        self._process.wait(10)
+        os.close(self._terminal)
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh(tmp_path):
+    zsh = Zsh(tmp_path)
+    try:
+        for typed, completed in (
+            ("flowlog fiel", "flowlog fields "),
+            ("flowlog check-c", "flowlog check-config "),
+            ("flowlog fields --ver", "flowlog fields --version "),
+            ("flowlog fields -o js", "flowlog fields -o json "),
+            ("flowlog fields --as cs", "flowlog fields --as csv "),
+            ("flowlog convert only", "flowlog convert only-file.log "),
+            ("flowlogd --sh", "flowlogd --show-config "),
+        ):
+            assert zsh.complete(typed).rstrip() == completed.rstrip(), typed
+    finally:
+        zsh.close()

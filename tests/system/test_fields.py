@@ -128,3 +128,12 @@ def test_standard_output_that_is_full():
         done = subprocess.run([BUILD / "flowlog", "fields"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 4
     assert "standard output" in done.stderr
+
+
+def test_manual_page_has_every_field():
+    page = flowlog("manual", "flowlog-fields.7").stdout.replace("\\-", "-")
+    rows = [json.loads(line) for line in flowlog("fields", "-o", "json").stdout.splitlines()]
+    assert len(rows) > 70
+    for row in rows:
+        assert f'\n.BR {row["name"]} " (version {row["version"]}, {row["type"]})"\n' in page
+        assert row["meaning"] in page

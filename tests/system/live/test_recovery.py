@@ -72,6 +72,7 @@ def test_killed_between_noting_and_removing(host, prepared, library, doomed):
     [status] = daemon.status()
     rows = [row for row in status["ledger"] if row["closes"] is not None]
     assert all(row["closes"] for row in rows), rows
+    assert 0 <= status["now"] - status["interfaces"][0]["last-packet"] < 300
     assert sum(row["ingress"]["seen"] - row["ingress"]["not-ip"] for row in rows) == 12
     assert ledger_discards(daemon)["NO_SOCKET"] == 7
     refused = Flow("eth0", EGRESS, TARGET, SOURCE, 0, 0, ICMP, REJECT)
