@@ -29,10 +29,19 @@ struct metrics_flow_log {
     const char *id;
     const char *name;
     const char *destination;
-    uint64_t records;
-    uint64_t objects;
+    uint64_t taken; /* records: taken = delivered + waiting + given up + rejected */
+    uint64_t delivered;
     uint64_t waiting;
-    uint64_t windows_given_up;
+    uint64_t given_up;
+    uint64_t rejected;
+    uint64_t packets_given_up;
+    uint64_t packets_rejected;
+    uint64_t deliveries;
+    uint64_t repeated;
+    uint64_t spool_bytes;
+    uint64_t unspooled;
+    uint64_t unreadable;
+    uint64_t lag_s;
     uint64_t failures;
     uint64_t last_success_s; /* 0: never */
     bool failing;

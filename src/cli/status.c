@@ -151,6 +151,48 @@ static void write_last_object(struct buf *to, const struct line *line, const cha
     }
 }
 
+/* Of the flow log's records: how many met this end. */
+static void write_records(struct buf *to, const struct line *line, const char *member)
+{
+    write_value(to, json_object_get(json_object_get(line->row, "records"), member));
+}
+
+static void write_records_lost(struct buf *to, const struct line *line, const char *member)
+{
+    const json_t *records = json_object_get(line->row, "records");
+    buf_printf(to, "%" JSON_INTEGER_FORMAT,
+               json_integer_value(json_object_get(records, "given-up")) +
+                   json_integer_value(json_object_get(records, "rejected")));
+}
+
+static void write_bytes(struct buf *to, const struct line *line, const char *member)
+{
+    static const char units[] = " KMGT";
+    json_int_t bytes = json_integer_value(json_object_get(line->row, member));
+    unsigned unit = 0;
+    for (; bytes >= 10240 && units[unit + 1]; unit++)
+        bytes /= 1024;
+    buf_printf(to, "%" JSON_INTEGER_FORMAT, bytes);
+    if (unit)
+        buf_char(to, units[unit]);
+}
+
+static void write_lag(struct buf *to, const struct line *line, const char *member)
+{
+    write_duration(to, json_integer_value(json_object_get(line->row, member)));
+}
+
+/* With AWS's word for what is wrong. */
+static void write_delivery(struct buf *to, const struct line *line, const char *member)
+{
+    const char *word = json_string_value(json_object_get(line->row, "deliver-logs-error-message"));
+    write_member(to, line, member);
+    if (word && *word) {
+        buf_text(to, ": ");
+        write_clean(to, word);
+    }
+}
+
 static const json_t *side_of(const struct line *line)
 {
     return json_object_get(line->row, line->direction);
@@ -254,10 +296,13 @@ static const struct column flow_log_columns[] = {
     {"INTERVAL", "interval", write_seconds},
     {"DESTINATION", "destination", write_member},
     {"FORMAT", "file-format", write_member},
-    {"RECORDS", "records", write_member},
-    {"OBJECTS", "objects", write_member},
-    {"WAITING", "waiting", write_member},
-    {"DELIVERY", "deliver-logs-status", write_member},
+    {"DELIVERED", "delivered", write_records},
+    {"WAITING", "waiting", write_records},
+    {"LOST", NULL, write_records_lost},
+    {"SPOOL", "spool-bytes", write_bytes},
+    {"LAG", "lag", write_lag},
+    {"RETRIES", "failures", write_member},
+    {"DELIVERY", "deliver-logs-status", write_delivery},
     {"LAST", "last-delivery", write_age},
     {"LAST OBJECT", "last-object", write_last_object},
     {NULL},

@@ -42,6 +42,11 @@ struct config_capture {
     unsigned exclude; /* enum capture_exclude, or-ed */
 };
 
+struct config_spool {  /* bounds of each flow log's spool */
+    uint64_t max_size; /* bytes */
+    uint64_t max_age;  /* seconds */
+};
+
 struct flow_log {
     char *name;     /* "" when not given */
     char *resource; /* "all", or an eni-, subnet- or vpc- id */
@@ -52,6 +57,7 @@ struct flow_log {
     enum file_format file_format;
     bool hive;
     bool hourly;
+    uint64_t publish_interval; /* seconds; the destination's own when none is given */
 
     /* Worked out from the above. */
     char id[FLOW_LOG_ID_MAX]; /* "fl-" + 17 hex digits, the same after a restart */
@@ -63,7 +69,8 @@ struct flow_log {
 struct config {
     struct topology topology; /* account, region, interfaces, subnets */
     struct config_capture capture;
-    char *store_path;     /* where the flow log goes that exists when none is declared */
+    char *store_path; /* where the flow log goes that exists when none is declared */
+    struct config_spool spool;
     char *listen_address; /* loopback */
     uint64_t listen_port;
     bool listen_declared; /* somebody asked for it, so it must work */

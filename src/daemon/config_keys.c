@@ -358,6 +358,26 @@ static const struct config_key store_keys[] = {
     {.name = NULL},
 };
 
+static const struct config_key spool_keys[] = {
+    {.name = "max-size",
+     .type = KEY_SIZE,
+     CONFIG(spool.max_size),
+     .min = 1 << 20,
+     .max = 1ULL << 44,
+     .default_text = "4G",
+     .help = "How much of one flow log waits at most, in the folder \"spool\" of the state folder, while its "
+             "destination "
+             "cannot be reached. Beyond it the oldest is given up, and records say SKIPDATA."},
+    {.name = "max-age",
+     .type = KEY_PERIOD,
+     CONFIG(spool.max_age),
+     .min = 600,
+     .max = 3650 * 86400ULL,
+     .default_text = "14d",
+     .help = "How old it may become; what is older is given up."},
+    {.name = NULL},
+};
+
 static const struct config_key listen_keys[] = {
     {.name = "address",
      .type = KEY_TEXT,
@@ -424,6 +444,15 @@ static const struct config_key flow_log_keys[] = {
              "as it stands, "
              "without percent-decoding. \"stdout\" writes lines without a header to standard output."},
     {.name = "endpoint", .type = KEY_TEXT, .standing = KEY_MISSING, .help = "Address of an S3 service."},
+    {.name = "publish-interval",
+     .type = KEY_PERIOD,
+     FLOW_LOG(publish_interval),
+     .min = 60,
+     .max = 86400,
+     .help = "How much time the objects of a destination that takes objects hold: those of all windows that "
+             "end within such "
+             "an interval, aligned to the epoch. Default: 1m for files, so that every window appears when it "
+             "closes."},
     {.name = "file-format",
      .type = KEY_CHOICE,
      FLOW_LOG(file_format),
@@ -467,6 +496,10 @@ const struct config_key config_keys[] = {
      .help = "Which interfaces, and who they are."},
     {.name = "capture", .type = KEY_MAP, .children = capture_keys, .help = "How packets are counted."},
     {.name = "store", .type = KEY_MAP, .children = store_keys, .help = "The local store."},
+    {.name = "spool",
+     .type = KEY_MAP,
+     .children = spool_keys,
+     .help = "What is recorded and not delivered yet."},
     {.name = "listen",
      .type = KEY_MAP,
      .children = listen_keys,
@@ -489,7 +522,7 @@ const struct config_key config_keys[] = {
 };
 
 const struct config_key *const config_key_interfaces = &topology_keys[1];
-const struct config_key *const config_key_flow_logs = &config_keys[6];
+const struct config_key *const config_key_flow_logs = &config_keys[7];
 
 const struct config_key *config_key_find(const struct config_key *keys, const char *name, size_t len)
 {

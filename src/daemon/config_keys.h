@@ -13,6 +13,8 @@
 enum key_type {
     KEY_TEXT,      /* char *, owned */
     KEY_NUMBER,    /* uint64_t: min..max, or one of `words` */
+    KEY_SIZE,      /* uint64_t: bytes, min..max, written with K, M or G (of 1024) */
+    KEY_PERIOD,    /* uint64_t: seconds, min..max, written with s, m, h or d */
     KEY_CHOICE,    /* an enum: which of `words` */
     KEY_BOOL,      /* bool */
     KEY_FLAGS,     /* unsigned: a list of `words`, a bit each */

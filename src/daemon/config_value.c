@@ -64,6 +64,27 @@ static int set_number(const struct config_key *key, uint64_t *to, const char *te
     return 0;
 }
 
+/* What a number may be followed by, the largest first. */
+static const struct unit {
+    char letter;
+    uint64_t worth;
+} sizes[] = {{'G', 1ULL << 30}, {'M', 1ULL << 20}, {'K', 1ULL << 10}},
+  periods[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+
+static int set_quantity(const struct config_key *key, uint64_t *to, const char *text, size_t len)
+{
+    const struct unit *unit = key->type == KEY_SIZE ? sizes : periods;
+    const struct unit *end = unit + (key->type == KEY_SIZE ? ARRAY_SIZE(sizes) : ARRAY_SIZE(periods));
+    uint64_t number;
+    while (unit < end && (len == 0 || text[len - 1] != unit->letter))
+        unit++;
+    if (unit == end || !num_parse_u64(text, len - 1, key->max / unit->worth, &number) ||
+        number * unit->worth < key->min)
+        return -EINVAL;
+    *to = number * unit->worth;
+    return 0;
+}
+
 static int set_bool(bool *to, const char *text, size_t len)
 {
     int word = find_word("false|true", text, len);
@@ -109,6 +130,9 @@ int config_key_set(const struct config_key *key, void *base, const char *text, s
         return set_text(key, to, text, len, fault);
     case KEY_NUMBER:
         return set_number(key, to, text, len);
+    case KEY_SIZE:
+    case KEY_PERIOD:
+        return set_quantity(key, to, text, len);
     case KEY_BOOL:
         return set_bool(to, text, len);
     case KEY_CHOICE:
@@ -133,6 +157,8 @@ size_t config_key_size(const struct config_key *key)
     case KEY_LIST:
         return sizeof(void *);
     case KEY_NUMBER:
+    case KEY_SIZE:
+    case KEY_PERIOD:
         return sizeof(uint64_t);
     case KEY_CHOICE:
     case KEY_FLAGS:
@@ -184,6 +210,14 @@ void config_keys_free(const struct config_key *keys, void *base)
     }
 }
 
+static void print_quantity(const struct config_key *key, uint64_t quantity, struct buf *buf)
+{
+    const struct unit *unit = key->type == KEY_SIZE ? sizes : periods;
+    while (quantity % unit->worth != 0)
+        unit++; /* the smallest was read, so it divides */
+    buf_printf(buf, "%" PRIu64 "%c", quantity / unit->worth, unit->letter);
+}
+
 static void print_words(const char *words, const char *last_separator, struct buf *buf)
 {
     size_t len;
@@ -207,6 +241,12 @@ void config_key_print_allowed(const struct config_key *key, bool item, struct bu
             print_words(key->words, " or ", buf);
         else
             buf_printf(buf, "%" PRIu64 " to %" PRIu64, key->min, key->max);
+        break;
+    case KEY_SIZE:
+    case KEY_PERIOD:
+        print_quantity(key, key->min, buf);
+        buf_text(buf, " to ");
+        print_quantity(key, key->max, buf);
         break;
     case KEY_CHOICE:
         print_words(key->words, " or ", buf);
@@ -286,6 +326,10 @@ static void print_scalar(const struct config_key *key, const void *base, struct 
         break;
     case KEY_NUMBER:
         buf_u64(buf, *(const uint64_t *)value);
+        break;
+    case KEY_SIZE:
+    case KEY_PERIOD:
+        print_quantity(key, *(const uint64_t *)value, buf);
         break;
     case KEY_BOOL:
         buf_text(buf, *(const bool *)value ? "true" : "false");

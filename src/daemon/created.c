@@ -261,13 +261,22 @@ static json_t *declared(void *context)
     return list;
 }
 
+static const char *word_of(const struct publisher *publisher)
+{
+    struct delivery_counts counts;
+    delivery_counts(publisher->delivery, &counts);
+    if (counts.word[0])
+        return counts.word;
+    return publisher->error[0] ? "Unknown error" : NULL;
+}
+
 static const char *delivery_error(void *context, const char *id)
 {
     const struct daemon *daemon = context;
     for (size_t i = 0; i < daemon->publish.count; i++) {
         const struct publisher *publisher = &daemon->publish.publishers[i];
         if (strcmp(publisher->flow_log->id, id) == 0)
-            return publisher->error[0] ? "Unknown error" : NULL;
+            return word_of(publisher);
     }
     return "Unknown error"; /* it does not run */
 }

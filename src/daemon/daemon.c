@@ -24,7 +24,8 @@
  * together. */
 #define GRACE_NS (1500 * NS_PER_MS)
 #define RETRY_TICKS 5
-#define STOP_PATIENCE_S 5
+#define STOP_PATIENCE_S 8  /* for destinations to take what is left */
+#define CLOSE_PATIENCE_S 3 /* for one that does not answer to let go */
 #define LAST_DRAIN_TRIES 20
 #define BPF_FILE_SYSTEM 0xcafe4a11
 
@@ -141,6 +142,11 @@ static int open_capture(struct daemon *daemon, struct fault *fault)
 }
 
 /* What --print shows: AWS's default record, and the few more that people look for first. */
+static const char print_format[] =
+    "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} "
+    "${packets} ${bytes} "
+    "${start} ${end} ${action} ${log-status} ${tcp-flags} ${flow-direction} ${x-reject-source}";
+
 static int make_print_log(struct daemon *daemon, struct fault *fault)
 {
     struct flow_log *log = &daemon->print_log;
@@ -150,13 +156,10 @@ static int make_print_log(struct daemon *daemon, struct fault *fault)
                              .interval = 60,
                              .kind = DESTINATION_STDOUT,
                              .file_format = FILE_FORMAT_PLAIN_TEXT,
+                             .publish_interval = WINDOW_SECONDS,
                              .id = "print"};
-    return format_parse(
-        &log->format,
-        "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} "
-        "${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status} ${tcp-flags} "
-        "${flow-direction} ${x-reject-source}",
-        fault);
+    log->format_text = (char *)(uintptr_t)print_format;
+    return format_parse(&log->format, print_format, fault);
 }
 
 static int load_config(struct daemon *daemon, struct config *ret, struct fault *fault)
@@ -176,10 +179,11 @@ static int load_config(struct daemon *daemon, struct config *ret, struct fault *
 
 static int open_publisher(struct daemon *daemon, struct fault *fault)
 {
-    daemon->publish.published = recover_note_published;
+    daemon->publish.taken = recover_note_published;
     daemon->publish.context = daemon;
     return publish_open(&daemon->publish, &daemon->config, &daemon->registry, &daemon->windows.ledger,
-                        origin_of(daemon), daemon->options->print ? &daemon->print_log : NULL, fault);
+                        daemon->options->state, origin_of(daemon),
+                        daemon->options->print ? &daemon->print_log : NULL, fault);
 }
 
 /* A store that cannot be read does not keep the declared flow logs from running. */
@@ -339,7 +343,23 @@ static void dispatch(struct daemon *daemon, enum event_source source)
     }
 }
 
-/* Open windows are finished with what there is; destinations that fail get a few more tries. */
+static void report_undelivered(struct publish *publish)
+{
+    for (size_t i = 0; i < publish->waiting_count; i++)
+        log_error("deliver", "window %llu is in the journal alone, for the next start",
+                  (unsigned long long)publish->waiting[i].flows.window);
+    for (size_t i = 0; i < publish->count; i++) {
+        struct delivery_counts counts;
+        delivery_counts(publish->publishers[i].delivery, &counts);
+        if (counts.items)
+            log_warning("deliver", "flow log %s: %llu records stay in the spool, for the next start: %s",
+                        publish->publishers[i].flow_log->id, (unsigned long long)counts.waiting.records,
+                        counts.error[0] ? counts.error : "not delivered in time");
+    }
+}
+
+/* Open windows are finished with what there is, and destinations get what is in the spools, as far as they
+ * take it. */
 static void finish(struct daemon *daemon)
 {
     daemon->capturing = false;
@@ -347,12 +367,8 @@ static void finish(struct daemon *daemon)
     for (int tries = 0; !drain_and_report(daemon) && tries < LAST_DRAIN_TRIES; tries++)
         (void)nanosleep(&(struct timespec){.tv_nsec = 100 * NS_PER_MS}, NULL);
     daemon_close_windows(daemon, daemon_window_of(clock_wall_ns()) + 1);
-    uint64_t deadline = clock_monotonic_ns() + STOP_PATIENCE_S * NS_PER_S;
-    while (publish_retry(&daemon->publish) && clock_monotonic_ns() < deadline)
-        (void)nanosleep(&(struct timespec){.tv_nsec = 200 * NS_PER_MS}, NULL);
-    for (size_t i = 0; i < daemon->publish.waiting_count; i++)
-        log_error("deliver", "window %llu was not delivered",
-                  (unsigned long long)daemon->publish.waiting[i].flows.window);
+    if (!publish_flush(&daemon->publish, clock_monotonic_ns() + STOP_PATIENCE_S * NS_PER_S))
+        report_undelivered(&daemon->publish);
     recover_compact(daemon);
 }
 
@@ -375,7 +391,7 @@ int daemon_run(struct daemon *daemon, struct fault *fault)
 
 void daemon_close(struct daemon *daemon)
 {
-    publish_close(&daemon->publish);
+    publish_close(&daemon->publish, clock_monotonic_ns() + CLOSE_PATIENCE_S * NS_PER_S);
     journal_close(daemon->journal);
     control_close(daemon->control);
     http_close(daemon->http);

@@ -115,6 +115,9 @@ json_t *daemon_answer(void *context, const char *command, const json_t *request,
 int64_t daemon_counter_difference(const struct registered *entry);
 void daemon_draw_live_line(struct daemon *daemon);
 
+/* How many seconds ago the oldest window ended that is not delivered; 0: nothing waits. */
+uint64_t daemon_delivery_lag(const struct flow_log *log, const struct delivery_counts *counts);
+
 /* api.c: the listener, for what is asked by HTTP. */
 int daemon_open_api(struct daemon *daemon, struct fault *fault) MUST_USE;
 

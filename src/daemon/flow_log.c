@@ -8,6 +8,7 @@
 #include "daemon/config.h"
 
 #define FILE_SCHEME "file://"
+#define FILE_PUBLISH_INTERVAL 60 /* every window */
 
 static bool same_text(const char *a, const char *b)
 {
@@ -19,7 +20,8 @@ bool flow_log_equal(const struct flow_log *a, const struct flow_log *b)
     return same_text(a->name, b->name) && same_text(a->resource, b->resource) &&
            a->traffic_type == b->traffic_type && a->interval == b->interval &&
            same_text(a->format_text, b->format_text) && same_text(a->destination, b->destination) &&
-           a->file_format == b->file_format && a->hive == b->hive && a->hourly == b->hourly;
+           a->file_format == b->file_format && a->hive == b->hive && a->hourly == b->hourly &&
+           a->publish_interval == b->publish_interval;
 }
 
 const char *traffic_type_name(enum traffic_type type)
@@ -50,7 +52,6 @@ struct destination_settings flow_log_destination(const struct config *config, co
         .region = config->topology.region,
         .flow_log_id = flow_log->id,
         .origin = origin,
-        .format = &flow_log->format,
     };
 }
 
@@ -71,6 +72,8 @@ int flow_log_resolve(struct flow_log *log, const struct topology *topology, stru
     identity_format(log->id, sizeof log->id, "fl-", hash_bytes(buf_string(&key), key.len, 0));
     bool is_file = strncmp(log->destination, FILE_SCHEME, strlen(FILE_SCHEME)) == 0;
     log->kind = is_file ? DESTINATION_FILE : DESTINATION_STDOUT;
+    if (!log->publish_interval)
+        log->publish_interval = FILE_PUBLISH_INTERVAL;
     log->folder = is_file ? log->destination + strlen(FILE_SCHEME) : NULL;
     return format_parse(&log->format, log->format_text, fault);
 }

@@ -98,17 +98,26 @@ static bool measure_flow_logs(const struct daemon *daemon, struct metrics *metri
     metrics->flow_logs = calloc(daemon->publish.count + 1, sizeof *metrics->flow_logs);
     for (size_t i = 0; metrics->flow_logs && i < daemon->publish.count; i++) {
         const struct publisher *publisher = &daemon->publish.publishers[i];
-        struct delivery_counts counts = {0};
-        destination_counts(publisher->destination, &counts);
+        struct delivery_counts counts;
+        delivery_counts(publisher->delivery, &counts);
         metrics->flow_logs[metrics->flow_log_count++] =
             (struct metrics_flow_log){.id = publisher->flow_log->id,
                                       .name = publisher->flow_log->name,
-                                      .records = publisher->records,
-                                      .objects = counts.objects,
-                                      .waiting = publish_waiting_for(&daemon->publish, i),
-                                      .windows_given_up = publisher->windows_given_up,
+                                      .taken = counts.taken.records,
+                                      .delivered = counts.delivered.records,
+                                      .waiting = counts.waiting.records,
+                                      .given_up = counts.given_up.records,
+                                      .rejected = counts.rejected.records,
+                                      .packets_given_up = counts.given_up.packets,
+                                      .packets_rejected = counts.rejected.packets,
+                                      .deliveries = counts.deliveries,
+                                      .repeated = counts.repeated,
                                       .failures = counts.failures,
-                                      .failing = publisher->error[0] != '\0',
+                                      .spool_bytes = counts.spool_bytes,
+                                      .unspooled = publish_waiting_for(&daemon->publish, i),
+                                      .unreadable = counts.unreadable,
+                                      .lag_s = daemon_delivery_lag(publisher->flow_log, &counts),
+                                      .failing = counts.error[0] || publisher->error[0],
                                       .last_success_s = counts.delivered_ns / NS_PER_S};
     }
     return metrics->flow_logs;

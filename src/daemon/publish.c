@@ -3,47 +3,74 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "capture/reasons.h"
 #include "flow/emit.h"
 
-static int add_publisher(struct publish *publish, const struct config *config,
-                         const struct flow_log *flow_log, struct fault *fault)
+static void say(void *context, enum log_level level, const char *text)
+{
+    log_line(level, "deliver", "%s", text);
+}
+
+static int add_publisher(struct publish *publish, const struct flow_log *flow_log, struct fault *fault)
 {
     if (publish->count == ARRAY_SIZE(publish->publishers))
         return fault_set(fault, -ENOSPC, "more than %d flow logs", PUBLISH_FLOW_LOGS_MAX);
+    char folder[PATH_MAX];
     struct publisher *publisher = &publish->publishers[publish->count];
     *publisher = (struct publisher){.flow_log = flow_log};
-    struct destination_settings settings = flow_log_destination(config, flow_log, publish->origin);
-    int r = destination_open(&publisher->destination, &settings, fault);
+    (void)snprintf(folder, sizeof folder, "%.*s/spool/%s", PATH_MAX - 64, publish->state, flow_log->id);
+    const struct delivery_settings settings = {
+        .destination = flow_log_destination(publish->config, flow_log, publish->origin),
+        .spool_folder = folder,
+        .spool_max_bytes = publish->config->spool.max_size,
+        .spool_max_age_s = publish->config->spool.max_age,
+        .publish_interval_s = (uint32_t)flow_log->publish_interval,
+        .report = {.say = say},
+    };
+    int r = delivery_open(&publisher->delivery, &settings, fault);
     if (r == 0)
         publish->count++;
     return r;
 }
 
 int publish_open(struct publish *publish, const struct config *config, const struct registry *registry,
-                 const struct ledger *ledger, uint64_t origin, const struct flow_log *print,
-                 struct fault *fault)
+                 const struct ledger *ledger, const char *state, uint64_t origin,
+                 const struct flow_log *print, struct fault *fault)
 {
     publish->count = 0;
+    publish->config = config;
     publish->registry = registry;
     publish->ledger = ledger;
     publish->print = print;
+    publish->state = state;
     publish->origin = origin;
-    /* Seconds of the start above a counter: no earlier run can have used it. */
+    /* Seconds of the start above a counter: no earlier run can have used it, unless the clock went back. */
     if (!publish->sequence)
         publish->sequence = clock_wall_ns() / NS_PER_S << 24;
     int r = 0;
     for (size_t i = 0; r == 0 && i < config->flow_log_count; i++)
-        r = add_publisher(publish, config, &config->flow_logs[i], fault);
+        r = add_publisher(publish, &config->flow_logs[i], fault);
     if (r == 0 && print)
-        r = add_publisher(publish, config, print, fault);
+        r = add_publisher(publish, print, fault);
     return r;
+}
+
+void publish_settle_sequence(struct publish *publish)
+{
+    for (size_t i = 0; i < publish->count; i++) {
+        uint64_t accepted = delivery_accepted(publish->publishers[i].delivery);
+        if (publish->sequence <= accepted)
+            publish->sequence = accepted + 1;
+    }
 }
 
 /* The publishers before a reload, and what becomes of each: its place afterwards, or GONE. */
@@ -62,9 +89,11 @@ static size_t find_predecessor(const struct succession *succession, const struct
     return i;
 }
 
-/* An unchanged flow log goes on with its destination and counters; a changed one with what waits for it. */
-static int succeed(struct publish *publish, struct succession *succession, const struct config *config,
-                   const struct flow_log *flow_log, struct fault *fault)
+#define RELOAD_PATIENCE_NS (5 * NS_PER_S)
+
+/* An unchanged flow log goes on with its delivery and counters; a changed one takes over the spool. */
+static int succeed(struct publish *publish, struct succession *succession, const struct flow_log *flow_log,
+                   struct fault *fault)
 {
     size_t predecessor = find_predecessor(succession, flow_log);
     size_t place = publish->count;
@@ -74,10 +103,17 @@ static int succeed(struct publish *publish, struct succession *succession, const
     if (known && (old->flow_log == flow_log || flow_log_equal(old->flow_log, flow_log))) {
         publish->publishers[place] = *old;
         publish->publishers[place].flow_log = flow_log;
-        old->destination = NULL;
+        old->delivery = NULL;
         publish->count++;
     } else {
-        r = add_publisher(publish, config, flow_log, fault);
+        if (known)
+            r = delivery_close(TAKE(old->delivery), clock_monotonic_ns() + RELOAD_PATIENCE_NS);
+        if (r < 0)
+            (void)fault_set(fault, r,
+                            "flow log %s: its destination does not let go of it; restart the daemon",
+                            flow_log->id);
+        else
+            r = add_publisher(publish, flow_log, fault);
     }
     if (r == 0 && known)
         succession->places[predecessor] = (uint8_t)place;
@@ -102,9 +138,23 @@ static void hand_over_waiting(struct publish *publish, const struct succession *
     }
     for (size_t p = 0; p < succession->count; p++)
         if (lost[p])
-            log_warning("deliver",
-                        "flow log %s is no longer declared: %" PRIu64 " windows were not delivered to it",
-                        succession->before[p].flow_log->id, lost[p]);
+            log_error("deliver",
+                      "flow log %s is no longer declared: %" PRIu64 " windows never came into its spool",
+                      succession->before[p].flow_log->id, lost[p]);
+}
+
+/* A flow log that is no longer declared keeps its spool, for the day it is declared again. */
+static void end_delivery(const struct publish *publish, struct publisher *publisher)
+{
+    struct delivery_counts counts;
+    if (!publisher->delivery)
+        return;
+    delivery_counts(publisher->delivery, &counts);
+    if (counts.items)
+        log_warning("deliver",
+                    "flow log %s is no longer declared: %" PRIu64 " records stay in %s/spool/%s, undelivered",
+                    publisher->flow_log->id, counts.waiting.records, publish->state, publisher->flow_log->id);
+    (void)delivery_close(TAKE(publisher->delivery), clock_monotonic_ns() + RELOAD_PATIENCE_NS);
 }
 
 int publish_reload(struct publish *publish, const struct config *config, struct fault *fault)
@@ -113,22 +163,28 @@ int publish_reload(struct publish *publish, const struct config *config, struct 
     memcpy(succession.before, publish->publishers, sizeof succession.before);
     memset(succession.places, GONE, sizeof succession.places);
     publish->count = 0;
+    publish->config = config;
     int r = 0;
     for (size_t i = 0; r == 0 && i < config->flow_log_count; i++)
-        r = succeed(publish, &succession, config, &config->flow_logs[i], fault);
+        r = succeed(publish, &succession, &config->flow_logs[i], fault);
     if (r == 0 && publish->print)
-        r = succeed(publish, &succession, config, publish->print, fault);
+        r = succeed(publish, &succession, publish->print, fault);
     hand_over_waiting(publish, &succession);
     for (size_t i = 0; i < succession.count; i++)
-        destination_close(succession.before[i].destination);
+        end_delivery(publish, &succession.before[i]);
+    publish_settle_sequence(publish);
     (void)publish_retry(publish);
     return r;
 }
 
-void publish_close(struct publish *publish)
+void publish_close(struct publish *publish, uint64_t deadline_ns)
 {
     for (size_t i = 0; i < publish->count; i++)
-        destination_close(publish->publishers[i].destination);
+        delivery_cancel(publish->publishers[i].delivery);
+    for (size_t i = 0; i < publish->count; i++)
+        if (delivery_close(publish->publishers[i].delivery, deadline_ns) < 0)
+            log_warning("deliver", "flow log %s: its destination does not answer; not waited for",
+                        publish->publishers[i].flow_log->id);
     publish->count = 0;
     for (size_t i = 0; i < publish->waiting_count; i++)
         flow_table_done(&publish->waiting[i].flows);
@@ -151,53 +207,53 @@ bool publish_wants(const struct publish *publish, uint32_t interval)
     return false;
 }
 
-/* What is the same for the records of one batch: an emitter per interface, made when first needed. */
-struct batch {
-    struct publisher *publisher;
+/* The batch of one flow log and window. */
+struct filling {
     const struct publish *publish;
-    struct emit *emitters;
-    bool *ready;
-    bool *covered;
-    uint64_t records;
+    const struct flow_log *flow_log;
+    const struct flow_table *flows;
+    struct batch_interface *interfaces; /* those that have records, with what they have */
+    uint32_t interface_count;
+    uint32_t *places;      /* by index of the registry: in `interfaces`, or NOWHERE or UNKNOWN */
+    struct emit *emitters; /* like `interfaces` */
+    struct batch_writer *writer;
 };
 
-static int batch_init(struct batch *batch, const struct publish *publish, struct publisher *publisher)
+#define UNKNOWN UINT32_MAX
+#define NOWHERE (UINT32_MAX - 1) /* the flow log does not cover it */
+
+static int filling_init(struct filling *filling, const struct publish *publish,
+                        const struct flow_log *flow_log, const struct flow_table *flows)
 {
-    size_t count = publish->registry->count;
-    *batch = (struct batch){.publisher = publisher, .publish = publish};
-    batch->emitters = calloc(count + 1, sizeof *batch->emitters);
-    batch->ready = calloc(count + 1, sizeof *batch->ready);
-    batch->covered = calloc(count + 1, sizeof *batch->covered);
-    return batch->emitters && batch->ready && batch->covered ? 0 : -ENOMEM;
+    size_t count = publish->registry->count + 1U;
+    *filling = (struct filling){.publish = publish, .flow_log = flow_log, .flows = flows};
+    filling->interfaces = calloc(count, sizeof *filling->interfaces);
+    filling->places = calloc(count, sizeof *filling->places);
+    if (!filling->interfaces || !filling->places)
+        return -ENOMEM;
+    memset(filling->places, 0xff, count * sizeof *filling->places);
+    return 0;
 }
 
-static void batch_done(struct batch *batch)
+static void filling_done(struct filling *filling)
 {
-    free(batch->emitters);
-    free(batch->ready);
-    free(batch->covered);
+    free(filling->interfaces);
+    free(filling->places);
+    free(filling->emitters);
 }
 
-/* The interface's emitter, or NULL when the flow log does not cover it. */
-static struct emit *batch_emitter(struct batch *batch, uint16_t index)
+/* The interface's account, or NULL when the flow log does not cover it. */
+static struct batch_interface *find_interface(struct filling *filling, uint16_t index)
 {
-    const struct registered *entry = registry_at(batch->publish->registry, index);
-    if (!batch->ready[index]) {
-        batch->ready[index] = true;
-        batch->covered[index] = entry->used && flow_log_covers(batch->publisher->flow_log, &entry->interface);
-        if (batch->covered[index])
-            emit_init(&batch->emitters[index], &entry->interface, &batch->publisher->flow_log->format,
-                      drop_reason_name);
+    const struct registered *entry = registry_at(filling->publish->registry, index);
+    uint32_t *place = &filling->places[index];
+    if (*place == UNKNOWN) {
+        bool covered = entry->used && flow_log_covers(filling->flow_log, &entry->interface);
+        *place = covered ? filling->interface_count++ : NOWHERE;
+        if (covered)
+            filling->interfaces[*place].identity = entry->interface.identity;
     }
-    return batch->covered[index] ? &batch->emitters[index] : NULL;
-}
-
-static int batch_add(struct batch *batch, const struct record *record, struct fault *fault)
-{
-    int r = destination_add(batch->publisher->destination, record, fault);
-    if (r == 0)
-        batch->records++;
-    return r;
+    return *place == NOWHERE ? NULL : &filling->interfaces[*place];
 }
 
 static bool is_wanted(const struct flow_log *flow_log, const struct flow *flow)
@@ -209,18 +265,18 @@ static bool is_wanted(const struct flow_log *flow_log, const struct flow *flow)
     return (flow_log->traffic_type == TRAFFIC_REJECT) == (flow->reject != REJECT_NONE);
 }
 
-static int add_flows(struct batch *batch, const struct flow_table *flows, struct fault *fault)
+static void count_flows(struct filling *filling)
 {
     size_t position = 0;
     const struct flow *flow;
-    while ((flow = flow_table_next(flows, &position))) {
-        struct emit *emit =
-            is_wanted(batch->publisher->flow_log, flow) ? batch_emitter(batch, flow->interface) : NULL;
-        int r = emit ? batch_add(batch, emit_flow(emit, flow, flows->window), fault) : 0;
-        if (r < 0)
-            return r;
+    while ((flow = flow_table_next(filling->flows, &position))) {
+        struct batch_interface *interface =
+            is_wanted(filling->flow_log, flow) ? find_interface(filling, flow->interface) : NULL;
+        if (!interface)
+            continue;
+        interface->sum.records++;
+        interface->sum.packets += flow->packets;
     }
-    return 0;
 }
 
 struct window_sum {
@@ -243,67 +299,130 @@ static struct window_sum sum_ledger(const struct ledger *ledger, const struct fl
     return sum;
 }
 
-/* NODATA for an interface that was there and saw nothing, SKIPDATA for one whose packets were not all
- * recorded. */
-static int add_status_lines(struct batch *batch, const struct flow_table *flows, struct fault *fault)
+static bool was_there(const struct registered *entry, const struct flow_table *flows)
 {
     uint32_t first = (uint32_t)(flows->window / WINDOW_SECONDS);
     uint32_t last = first + flows->interval / WINDOW_SECONDS - 1;
-    for (uint32_t i = 0; i < batch->publish->registry->count; i++) {
-        const struct registered *entry = registry_at(batch->publish->registry, (uint16_t)i);
-        if (!entry->used || !entry->attached || entry->since_window > last ||
-            (entry->gone && entry->gone_window < first))
+    return entry->used && entry->attached && entry->since_window <= last &&
+           (!entry->gone || entry->gone_window >= first);
+}
+
+/* NODATA for an interface that was there and saw nothing, SKIPDATA for one whose packets were not all
+ * recorded. */
+static void count_status_lines(struct filling *filling)
+{
+    const struct publish *publish = filling->publish;
+    for (uint32_t i = 0; i < publish->registry->count; i++) {
+        struct batch_interface *interface =
+            was_there(registry_at(publish->registry, (uint16_t)i), filling->flows)
+                ? find_interface(filling, (uint16_t)i)
+                : NULL;
+        if (!interface)
             continue;
-        struct emit *emit = batch_emitter(batch, (uint16_t)i);
-        struct window_sum sum = sum_ledger(batch->publish->ledger, flows, (uint16_t)i);
-        uint64_t lost = sum.lost + batch->publisher->packets_given_up;
-        int r = 0;
-        if (emit && lost)
-            r = batch_add(batch, emit_skipdata(emit, flows->window, flows->interval, lost), fault);
-        else if (emit && !sum.ip_packets)
-            r = batch_add(batch, emit_nodata(emit, flows->window, flows->interval), fault);
+        struct window_sum sum = sum_ledger(publish->ledger, filling->flows, (uint16_t)i);
+        interface->sum.records += sum.lost || !sum.ip_packets;
+        interface->sum.lost += sum.lost;
+    }
+}
+
+static int add_flows(struct filling *filling, struct fault *fault)
+{
+    size_t position = 0;
+    const struct flow *flow;
+    while ((flow = flow_table_next(filling->flows, &position))) {
+        uint32_t place = is_wanted(filling->flow_log, flow) ? filling->places[flow->interface] : NOWHERE;
+        if (place == NOWHERE)
+            continue;
+        const struct record *record = emit_flow(&filling->emitters[place], flow, filling->flows->window);
+        int r = batch_writer_add(filling->writer, place, record, flow->packets, 0, fault);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int deliver_batch(struct batch *batch, const struct closed_window *closed, struct fault *fault)
+static int add_status_lines(struct filling *filling, struct fault *fault)
 {
-    struct destination *destination = batch->publisher->destination;
-    int r = destination_begin(destination, closed->flows.window, closed->sequence, fault);
-    if (r < 0)
-        return r;
-    r = add_flows(batch, &closed->flows, fault);
-    if (r == 0)
-        r = add_status_lines(batch, &closed->flows, fault);
-    if (r < 0) {
-        destination_abandon(destination);
-        return r;
+    const struct flow_table *flows = filling->flows;
+    const struct publish *publish = filling->publish;
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < publish->registry->count; i++) {
+        uint32_t place = filling->places[i];
+        if (place >= NOWHERE || !was_there(registry_at(publish->registry, (uint16_t)i), flows))
+            continue;
+        struct emit *emit = &filling->emitters[place];
+        struct window_sum sum = sum_ledger(publish->ledger, flows, (uint16_t)i);
+        if (sum.lost)
+            r = batch_writer_add(filling->writer, place,
+                                 emit_skipdata(emit, flows->window, flows->interval, sum.lost), 0, sum.lost,
+                                 fault);
+        else if (!sum.ip_packets)
+            r = batch_writer_add(filling->writer, place, emit_nodata(emit, flows->window, flows->interval), 0,
+                                 0, fault);
     }
-    return destination_commit(destination, fault);
+    return r;
 }
 
-static int deliver(struct publish *publish, struct publisher *publisher, const struct closed_window *closed)
+static int init_emitters(struct filling *filling)
+{
+    filling->emitters = calloc(filling->interface_count + 1U, sizeof *filling->emitters);
+    for (uint32_t i = 0; filling->emitters && i < filling->publish->registry->count; i++)
+        if (filling->places[i] < NOWHERE)
+            emit_init(&filling->emitters[filling->places[i]],
+                      &registry_at(filling->publish->registry, (uint16_t)i)->interface,
+                      &filling->flow_log->format, drop_reason_name);
+    return filling->emitters ? 0 : -ENOMEM;
+}
+
+static struct batch_head head_of(struct filling *filling, uint64_t sequence)
+{
+    const struct flow_log *flow_log = filling->flow_log;
+    return (struct batch_head){.flow_log_id = (char *)(uintptr_t)flow_log->id,
+                               .window = filling->flows->window,
+                               .interval = filling->flows->interval,
+                               .sequence = sequence,
+                               .format_text = flow_log->format_text,
+                               .interfaces = filling->interfaces,
+                               .interface_count = filling->interface_count};
+}
+
+static int fill_batch(struct filling *filling, struct delivery *delivery, uint64_t sequence,
+                      struct fault *fault)
+{
+    const struct batch_head head = head_of(filling, sequence);
+    int r = init_emitters(filling);
+    if (r < 0)
+        return fault_set(fault, r, "out of memory");
+    r = delivery_begin(delivery, &head, &filling->writer, fault);
+    if (r < 0)
+        return r == -EALREADY ? 0 : r;
+    r = add_flows(filling, fault);
+    if (r == 0)
+        r = add_status_lines(filling, fault);
+    if (r == 0)
+        return delivery_commit(delivery, filling->writer, fault);
+    batch_writer_abandon(filling->writer);
+    return r;
+}
+
+static int spool(struct publish *publish, struct publisher *publisher, const struct closed_window *closed)
 {
     struct fault fault = {0};
-    struct batch batch;
-    int r = batch_init(&batch, publish, publisher);
-    if (r == 0)
-        r = deliver_batch(&batch, closed, &fault);
-    else
-        (void)fault_set(&fault, r, "out of memory");
+    struct filling filling;
+    int r = filling_init(&filling, publish, publisher->flow_log, &closed->flows);
     if (r == 0) {
-        publisher->records += batch.records;
-        publisher->packets_given_up = 0; /* told by the SKIPDATA line just delivered */
-        publisher->error[0] = '\0';
-    } else if (strcmp(publisher->error, fault.text) != 0) {
-        log_warning("deliver", "flow log %s: %s; the window is kept and tried again", publisher->flow_log->id,
-                    fault.text);
-        (void)snprintf(publisher->error, sizeof publisher->error, "%.*s", (int)sizeof publisher->error - 1,
-                       fault.text);
+        count_flows(&filling);
+        count_status_lines(&filling);
+        r = fill_batch(&filling, publisher->delivery, closed->sequence, &fault);
+    } else {
+        (void)fault_set(&fault, r, "out of memory");
     }
-    batch_done(&batch);
+    filling_done(&filling);
+    if (r < 0 && strcmp(publisher->error, fault.text) != 0)
+        log_error("deliver", "flow log %s: %s; the window is kept and tried again", publisher->flow_log->id,
+                  fault.text);
+    (void)snprintf(publisher->error, sizeof publisher->error, "%.*s", (int)sizeof publisher->error - 1,
+                   r < 0 ? fault.text : "");
     return r;
 }
 
@@ -319,7 +438,7 @@ size_t publish_retry(struct publish *publish)
             uint64_t bit = 1ULL << p;
             if (!(closed.pending & bit) || (stuck & bit))
                 continue;
-            if (deliver(publish, &publish->publishers[p], &closed) == 0)
+            if (spool(publish, &publish->publishers[p], &closed) == 0)
                 closed.pending &= ~bit;
             else
                 stuck |= bit;
@@ -328,45 +447,56 @@ size_t publish_retry(struct publish *publish)
             publish->waiting[kept++] = closed;
             continue;
         }
-        publish->published(publish->context, closed.sequence);
+        publish->taken(publish->context, closed.sequence);
         flow_table_done(&closed.flows);
     }
     publish->waiting_count = kept;
     return kept;
 }
 
-static uint64_t packets_for(const struct flow_log *flow_log, const struct flow_table *flows)
+static void lose(const struct publish *publish, struct publisher *publisher,
+                 const struct closed_window *closed)
 {
-    uint64_t packets = 0;
-    size_t position = 0;
-    const struct flow *flow;
-    while ((flow = flow_table_next(flows, &position)))
-        packets += is_wanted(flow_log, flow) ? flow->packets : 0;
-    return packets;
+    struct filling filling;
+    if (filling_init(&filling, publish, publisher->flow_log, &closed->flows) == 0) {
+        count_flows(&filling);
+        count_status_lines(&filling);
+        const struct batch_head head = head_of(&filling, closed->sequence);
+        delivery_lose(publisher->delivery, &head, publisher->error);
+    }
+    filling_done(&filling);
 }
 
 static void give_up_oldest(struct publish *publish)
 {
     struct closed_window *oldest = &publish->waiting[0];
-    for (size_t p = 0; p < publish->count; p++) {
-        struct publisher *publisher = &publish->publishers[p];
-        if (!(oldest->pending & 1ULL << p))
-            continue;
-        publisher->windows_given_up++;
-        publisher->packets_given_up += packets_for(publisher->flow_log, &oldest->flows);
-        log_error("deliver", "flow log %s: window %llu given up: %d windows wait already (%s)",
-                  publisher->flow_log->id, (unsigned long long)oldest->flows.window, PUBLISH_WAITING_MAX,
-                  publisher->error);
-    }
+    for (size_t p = 0; p < publish->count; p++)
+        if (oldest->pending & 1ULL << p)
+            lose(publish, &publish->publishers[p], oldest);
     flow_table_done(&oldest->flows);
     publish->waiting_count--;
     memmove(&publish->waiting[0], &publish->waiting[1], publish->waiting_count * sizeof publish->waiting[0]);
 }
 
-static bool is_delivered(const struct publish *publish, uint64_t sequence)
+bool publish_flush(struct publish *publish, uint64_t deadline_ns)
 {
-    for (size_t i = 0; i < publish->delivered_count; i++)
-        if (publish->delivered[i] == sequence)
+    bool done = false;
+    for (size_t i = 0; i < publish->count; i++)
+        delivery_flush(publish->publishers[i].delivery);
+    while (!done && clock_monotonic_ns() < deadline_ns) {
+        done = publish_retry(publish) == 0;
+        for (size_t i = 0; i < publish->count; i++)
+            done = delivery_is_done(publish->publishers[i].delivery) && done;
+        if (!done)
+            (void)nanosleep(&(struct timespec){.tv_nsec = 20 * NS_PER_MS}, NULL);
+    }
+    return done;
+}
+
+static bool is_published(const struct publish *publish, uint64_t sequence)
+{
+    for (size_t i = 0; i < publish->published_count; i++)
+        if (publish->published[i] == sequence)
             return true;
     return false;
 }
@@ -374,7 +504,7 @@ static bool is_delivered(const struct publish *publish, uint64_t sequence)
 void publish_window(struct publish *publish, struct flow_table *flows)
 {
     uint64_t sequence = publish->sequence++;
-    if (is_delivered(publish, sequence))
+    if (is_published(publish, sequence))
         return;
     if (publish->waiting_count == PUBLISH_WAITING_MAX)
         give_up_oldest(publish);

@@ -24,7 +24,7 @@ enum note {
     NOTE_ACCOUNT = 6,
     NOTE_DISCARD = 7,
     NOTE_CLOSE = 8,     /* u64: windows before this were closed */
-    NOTE_PUBLISHED = 9, /* u64: sequence delivered everywhere */
+    NOTE_PUBLISHED = 9, /* u64: sequence in every flow log's spool */
     NOTE_BEGIN = 13,    /* u64: the window in which the kernel began to count, anew */
 
     /* What a journal that is written anew begins with: not events, but what they have led to. */
@@ -139,7 +139,7 @@ void recover_note_published(void *context, uint64_t sequence)
     note(context, NOTE_PUBLISHED, &sequence, sizeof sequence);
 }
 
-/* The first reading: where the last complete drain ends, and what was delivered. */
+/* The first reading: where the last complete drain ends, and what was published. */
 struct survey {
     uint64_t keep;  /* bytes of the journal that count */
     bool usable;    /* begins with a start of this version */
@@ -339,8 +339,8 @@ int recover_open(struct daemon *daemon, struct fault *fault)
     struct survey survey = {0};
     int r = journal_read(path, survey_note, &survey, fault);
     struct replaying replaying = {daemon, survey.keep};
-    daemon->publish.delivered = survey.published;
-    daemon->publish.delivered_count = survey.published_count;
+    daemon->publish.published = survey.published;
+    daemon->publish.published_count = survey.published_count;
     daemon->publish.holding = true; /* nothing goes out while the past is being gone through */
     if (r == 0 && survey.usable)
         r = journal_read(path, replay_note, &replaying, fault);
@@ -348,8 +348,9 @@ int recover_open(struct daemon *daemon, struct fault *fault)
     if (r == 0 && !live_adopted(daemon->live))
         end_interrupted_capture(daemon, (uint32_t)now);
     daemon->publish.holding = false;
-    daemon->publish.delivered = NULL;
-    daemon->publish.delivered_count = 0;
+    daemon->publish.published = NULL;
+    daemon->publish.published_count = 0;
+    publish_settle_sequence(&daemon->publish);
     free(survey.published);
     if (r == 0)
         r = journal_open(&daemon->journal, path, survey.usable ? survey.keep : 0, fault);
@@ -396,7 +397,7 @@ static int fill_table(struct journal *fresh, const struct flow_table *table)
     return r;
 }
 
-/* Of windows that are open, or part of the ten minutes that are: the others' records are delivered. */
+/* Of windows that are open, or part of the ten minutes that are: the others' records are in the spools. */
 static int fill_ledger(struct journal *fresh, const struct daemon *daemon)
 {
     const struct ledger *ledger = &daemon->windows.ledger;

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * What survives a killed daemon: everything taken from the kernel and not yet delivered. The journal holds
- * the events in the order they happened; a new daemon goes through them again and comes to the same windows,
- * the same sequence numbers and so the same object names and bytes. Windows that were delivered are not
- * delivered again.
+ * What survives a killed daemon: everything taken from the kernel and not yet in the spools. The journal
+ * holds the events in the order they happened; a new daemon goes through them again and comes to the same
+ * windows, the same sequence numbers and so the same object names and bytes. Windows that were published are
+ * not published again.
  */
 
 #include "base/fault.h"
@@ -29,6 +29,6 @@ void recover_note_discard(struct daemon *daemon, const struct discard_key *key, 
 void recover_note_close(struct daemon *daemon, uint32_t before);
 void recover_note_published(void *context, uint64_t sequence);
 
-/* When nothing waits for delivery: the journal is written anew with the open windows alone, and the ledger of
+/* When nothing waits for the disk: the journal is written anew with the open windows alone, and the ledger of
  * theirs and of those that the open ten minutes are made of. */
 void recover_compact(struct daemon *daemon);

@@ -226,24 +226,51 @@ static json_t *ledger_status(struct daemon *daemon)
 static const char *const file_format_names[] = {
     [FILE_FORMAT_PLAIN_TEXT] = "plain-text", [FILE_FORMAT_JSON] = "json"};
 
+uint64_t daemon_delivery_lag(const struct flow_log *log, const struct delivery_counts *counts)
+{
+    uint64_t now = clock_wall_ns() / NS_PER_S;
+    uint64_t ended = counts->oldest + log->interval;
+    return counts->oldest && now > ended ? now - ended : 0;
+}
+
+static json_t *sums_status(const struct delivery_counts *counts, bool packets)
+{
+    const struct batch_sum *const sums[] = {&counts->taken, &counts->delivered, &counts->waiting,
+                                            &counts->given_up, &counts->rejected};
+    static const char *const names[] = {"taken", "delivered", "waiting", "given-up", "rejected"};
+    json_t *object = json_object();
+    for (size_t i = 0; i < ARRAY_SIZE(sums); i++)
+        json_object_set_new(object, names[i],
+                            json_integer((json_int_t)(packets ? sums[i]->packets : sums[i]->records)));
+    return object;
+}
+
 static json_t *flow_log_status(const struct publish *publish, size_t index)
 {
     const struct publisher *publisher = &publish->publishers[index];
     const struct flow_log *log = publisher->flow_log;
-    struct delivery_counts counts = {0};
-    destination_counts(publisher->destination, &counts);
+    struct delivery_counts counts;
+    delivery_counts(publisher->delivery, &counts);
+    const char *error = counts.error[0] ? counts.error : publisher->error;
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", log->id, "name", log->name, "resource",
-        log->resource, "traffic-type", traffic_type_name(log->traffic_type), "destination",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "id", log->id, "name", log->name,
+        "resource", log->resource, "traffic-type", traffic_type_name(log->traffic_type), "destination",
         log->destination ? log->destination : "stdout", "file-format", file_format_names[log->file_format],
-        "last-object", counts.last_object ? counts.last_object : "", "deliver-logs-status",
-        publisher->error[0] ? "FAILED" : "SUCCESS", "error", publisher->error);
+        "last-object", counts.last_object, "deliver-logs-status", error[0] ? "FAILED" : "SUCCESS",
+        "deliver-logs-error-message", counts.word, "error", error, "records", sums_status(&counts, false),
+        "packets", sums_status(&counts, true));
     const struct number numbers[] = {
         {"interval", log->interval},
-        {"records", publisher->records},
-        {"objects", counts.objects},
-        {"waiting", publish_waiting_for(publish, index)},
-        {"windows-given-up", publisher->windows_given_up},
+        {"deliveries", counts.deliveries},
+        {"repeated", counts.repeated},
+        {"failures", counts.failures},
+        {"lag", daemon_delivery_lag(log, &counts)},
+        {"spool-items", counts.items},
+        {"spool-bytes", counts.spool_bytes},
+        {"unspooled-windows", publish_waiting_for(publish, index)},
+        {"items-given-up", counts.items_given_up},
+        {"items-rejected", counts.items_rejected},
+        {"unreadable-files", counts.unreadable},
         {"last-delivery", counts.delivered_ns / NS_PER_S},
     };
     set_numbers(object, numbers, ARRAY_SIZE(numbers));

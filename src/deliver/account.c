@@ -48,16 +48,16 @@ bool account_parse_identity(const json_t *object, struct interface_identity *ret
     return true;
 }
 
-static json_t *print_number(uint64_t number)
+void account_print_number(json_t *object, const char *name, uint64_t number)
 {
-    return json_integer(number < INT64_MAX ? (json_int_t)number : INT64_MAX);
+    json_object_set_new(object, name, json_integer(number < INT64_MAX ? (json_int_t)number : INT64_MAX));
 }
 
 json_t *account_print_sum(json_t *object, const struct batch_sum *sum)
 {
-    json_object_set_new(object, "records", print_number(sum->records));
-    json_object_set_new(object, "packets", print_number(sum->packets));
-    json_object_set_new(object, "lost", print_number(sum->lost));
+    account_print_number(object, "records", sum->records);
+    account_print_number(object, "packets", sum->packets);
+    account_print_number(object, "lost", sum->lost);
     return object;
 }
 

@@ -24,5 +24,6 @@ json_t *account_print(const struct batch_interface *interfaces, uint32_t count);
 /* Owned by the caller. -EBADMSG, -ENOMEM. */
 int account_parse(const json_t *list, struct batch_interface **ret, uint32_t *ret_count) MUST_USE;
 
-/* A member that is a whole number from 0 on. */
+/* A member that is a whole number from 0 on; what JSON cannot hold is printed as the most it can. */
+void account_print_number(json_t *object, const char *name, uint64_t number);
 bool account_parse_number(const json_t *object, const char *name, uint64_t *ret) MUST_USE;

@@ -8,9 +8,8 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "deliver/batch.h"
+#include "deliver/document.h"
 
-#define BATCH_FIRST_LINE_LEN 44       /* "flowlog-batch 1 %010u %016x\n" */
-#define BATCH_HEAD_MAX (64UL << 20)   /* of the most interfaces */
 #define BATCH_BLOCK_LEN (64UL * 1024) /* a block ends with the line that reaches it */
 #define BATCH_BLOCK_MAX (4UL << 20)   /* no line is so long */
 
@@ -37,9 +36,11 @@ static inline uint64_t batch_checksum(uint32_t kind, uint64_t sequence, uint64_t
     return hash_bytes(data, len, kind ^ (sequence * 0x9e3779b97f4a7c15ULL + place));
 }
 
-/* The head as JSON, padded to `room` bytes, with its first line before it. `room` 0: as much as any sums
- * need. */
+/* The head as a document, in `room` bytes; 0: as many as it needs now. */
 int batch_head_print(const struct batch_head *head, size_t room, struct buf *buf) MUST_USE;
 
-/* From the JSON alone. -EBADMSG. */
-int batch_head_parse(struct batch_head *ret, const char *text, size_t len, struct fault *fault) MUST_USE;
+/* The room that it needs with any sums, when it takes `len` with none. */
+size_t batch_head_room(const struct batch_head *head, size_t len);
+
+/* -EBADMSG, -ENOMEM. */
+int batch_head_parse(struct batch_head *ret, const json_t *document, struct fault *fault) MUST_USE;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "deliver/account.h"
 #include "deliver/batch_format.h"
 
@@ -31,46 +29,23 @@ void batch_head_done(struct batch_head *head)
     *head = (struct batch_head){0};
 }
 
-static char *print_json(const struct batch_head *head)
+static json_t *print_json(const struct batch_head *head)
 {
-    json_t *document =
-        json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:o}", "flow-log", head->flow_log_id, "window",
-                  (json_int_t)head->window, "interval", (json_int_t)head->interval, "sequence",
-                  (json_int_t)head->sequence, "tells", (json_int_t)head->tells, "format", head->format_text,
-                  "interfaces", account_print(head->interfaces, head->interface_count));
-    char *text = json_dumps(document, JSON_COMPACT);
-    json_decref(document);
-    return text;
-}
-
-/* The longest number an account can hold takes the place of each. */
-static size_t room_for(const struct batch_head *head, size_t len)
-{
-    return len + (size_t)head->interface_count * 3 * sizeof "9223372036854775807";
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:o}", "flow-log", head->flow_log_id, "window",
+                     (json_int_t)head->window, "interval", (json_int_t)head->interval, "sequence",
+                     (json_int_t)head->sequence, "tells", (json_int_t)head->tells, "format",
+                     head->format_text, "interfaces", account_print(head->interfaces, head->interface_count));
 }
 
 int batch_head_print(const struct batch_head *head, size_t room, struct buf *buf)
 {
-    AUTO_FREE char *text = print_json(head);
-    if (!text)
-        return -ENOMEM;
-    size_t len = strlen(text);
-    if (room == 0)
-        room = room_for(head, len) + 1;
-    size_t start = buf->len + BATCH_FIRST_LINE_LEN;
-    char *to = buf_reserve(buf, BATCH_FIRST_LINE_LEN + room);
-    if (!to || len >= room)
-        return -ENOMEM;
-    buf->len = start;
-    buf_append(buf, text, len);
-    memset(buf->data + buf->len, ' ', room - len - 1);
-    buf->len += room - len - 1;
-    buf_char(buf, '\n');
-    char first[64];
-    (void)snprintf(first, sizeof first, "flowlog-batch 1 %010zu %016" PRIx64 "\n", room,
-                   hash_bytes(buf->data + start, room, room));
-    memcpy(buf->data + start - BATCH_FIRST_LINE_LEN, first, BATCH_FIRST_LINE_LEN);
-    return 0;
+    return document_print(DOCUMENT_BATCH, print_json(head), room, buf);
+}
+
+/* The longest number an account can hold takes the place of each. */
+size_t batch_head_room(const struct batch_head *head, size_t len)
+{
+    return len + (size_t)head->interface_count * 3 * sizeof "9223372036854775807";
 }
 
 static int parse_texts(struct batch_head *head, const json_t *document, struct fault *fault)
@@ -101,12 +76,10 @@ static int parse_document(struct batch_head *head, const json_t *document, struc
                                  &head->interface_count);
 }
 
-int batch_head_parse(struct batch_head *ret, const char *text, size_t len, struct fault *fault)
+int batch_head_parse(struct batch_head *ret, const json_t *document, struct fault *fault)
 {
     struct batch_head head = {0};
-    json_t *document = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    int r = document ? parse_document(&head, document, fault) : -EBADMSG;
-    json_decref(document);
+    int r = parse_document(&head, document, fault);
     if (r < 0)
         batch_head_done(&head);
     else

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,36 +50,37 @@ static int damage(const struct batch_reader *reader, int error, const char *what
     return fault_set(fault, error, "%s: cannot read: %s", reader->path, strerror(-error));
 }
 
-static int read_first_line(const struct batch_reader *reader, size_t *ret_len, uint64_t *ret_checksum)
+static int read_document(const struct batch_reader *reader, json_t **ret, size_t *ret_len)
 {
-    char line[BATCH_FIRST_LINE_LEN + 1] = "";
-    int taken = -1;
-    int r = read_all(reader->fd, line, BATCH_FIRST_LINE_LEN, 0);
+    char line[DOCUMENT_FIRST_LINE_LEN];
+    uint64_t checksum = 0;
+    size_t len = 0;
+    int r = read_all(reader->fd, line, sizeof line, 0);
+    if (r == 0)
+        r = document_parse_first_line(DOCUMENT_BATCH, line, &len, &checksum);
     if (r < 0)
         return r;
-    if (sscanf(line, "flowlog-batch 1 %10zu %16" SCNx64 "%n", ret_len, ret_checksum, &taken) != 2 ||
-        taken != BATCH_FIRST_LINE_LEN - 1 || line[taken] != '\n' || *ret_len > BATCH_HEAD_MAX)
-        return -EBADMSG;
-    return 0;
+    AUTO_FREE char *text = malloc(len + 1);
+    r = text ? read_all(reader->fd, text, len, sizeof line) : -ENOMEM;
+    if (r < 0)
+        return r;
+    *ret_len = len;
+    *ret = document_parse(text, len, checksum);
+    return *ret ? 0 : -EBADMSG;
 }
 
 static int read_head(struct batch_reader *reader, struct fault *fault)
 {
+    json_t *document = NULL;
     size_t len = 0;
-    uint64_t checksum = 0;
-    AUTO_BUF struct buf text = BUF_INIT(BATCH_HEAD_MAX);
-    int r = read_first_line(reader, &len, &checksum);
-    char *to = r == 0 ? buf_reserve(&text, len + 1) : NULL;
-    if (r == 0)
-        r = to ? read_all(reader->fd, to, len, BATCH_FIRST_LINE_LEN) : -ENOMEM;
-    if (r == 0 && hash_bytes(to, len, len) != checksum)
-        r = -EBADMSG;
     struct fault why = {0};
+    int r = read_document(reader, &document, &len);
     if (r == 0)
-        r = batch_head_parse(&reader->head, to, len, &why);
+        r = batch_head_parse(&reader->head, document, &why);
+    json_decref(document);
     if (r < 0)
         return damage(reader, r, why.text[0] ? why.text : "no batch, or its head is damaged", fault);
-    reader->blocks_at = BATCH_FIRST_LINE_LEN + len;
+    reader->blocks_at = DOCUMENT_FIRST_LINE_LEN + len;
     reader->offset = reader->blocks_at;
     return 0;
 }

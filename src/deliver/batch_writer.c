@@ -60,19 +60,27 @@ static int write_fault(const struct batch_writer *writer, int error, struct faul
     return fault_set(fault, error, "%s: cannot write: %s", writer->path, strerror(-error));
 }
 
-/* With the sums as they are: none at first, in the same room later. */
+/* Room for any sums, found with none. */
+static int measure_head(struct batch_writer *writer, struct fault *fault)
+{
+    AUTO_BUF struct buf head = BUF_INIT(DOCUMENT_FIRST_LINE_LEN + DOCUMENT_MAX);
+    if (batch_head_print(&writer->head, 0, &head) < 0)
+        return fault_set(fault, -ENOMEM, "out of memory");
+    writer->head_room = batch_head_room(&writer->head, head.len - DOCUMENT_FIRST_LINE_LEN);
+    writer->bytes = DOCUMENT_FIRST_LINE_LEN + writer->head_room;
+    return 0;
+}
+
+/* With the sums as they are. */
 static int write_head(struct batch_writer *writer, struct fault *fault)
 {
-    AUTO_BUF struct buf head = BUF_INIT(BATCH_HEAD_MAX);
+    AUTO_BUF struct buf head = BUF_INIT(DOCUMENT_FIRST_LINE_LEN + DOCUMENT_MAX);
     int r = batch_head_print(&writer->head, writer->head_room, &head);
     if (r == 0 && lseek(writer->fd, 0, SEEK_SET) < 0)
         r = -errno;
     if (r == 0)
         r = file_write_all(writer->fd, head.data, head.len);
-    if (r < 0)
-        return write_fault(writer, r, fault);
-    writer->head_room = head.len - BATCH_FIRST_LINE_LEN;
-    return 0;
+    return r < 0 ? write_fault(writer, r, fault) : 0;
 }
 
 static int open_aside(struct batch_writer *writer, const char *path, struct fault *fault)
@@ -94,6 +102,8 @@ int batch_writer_open(struct batch_writer **ret, const char *path, const struct 
     writer->block = BUF_INIT(BATCH_BLOCK_MAX);
     int r = copy_head(&writer->head, head, fault);
     if (r == 0)
+        r = measure_head(writer, fault);
+    if (r == 0)
         r = open_aside(writer, path, fault);
     if (r == 0)
         r = write_head(writer, fault);
@@ -101,7 +111,6 @@ int batch_writer_open(struct batch_writer **ret, const char *path, const struct 
         batch_writer_abandon(writer);
         return r;
     }
-    writer->bytes = BATCH_FIRST_LINE_LEN + writer->head_room;
     *ret = writer;
     return 0;
 }

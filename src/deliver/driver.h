@@ -3,6 +3,7 @@
 
 /* What each kind of destination supplies; one row per kind in destination.c. */
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,8 +26,10 @@ struct outcome {
     enum error_word word;
     uint64_t not_before_ns; /* wall clock, for OUTCOME_RETRY; 0: the worker's own backoff */
     struct batch_sum
-        rejected;       /* of a delivered batch: what the destination refused for good (too old, too new) */
-    struct fault fault; /* why it was not delivered, or not all of it */
+        rejected; /* of a delivered batch: what the destination refused for good (too old, too new) */
+    char object[PATH_MAX]; /* where a person finds what was delivered; "" when it has no name */
+    bool repeated;         /* delivered before, by a process that did not live to note it */
+    struct fault fault;    /* why it was not delivered, or not all of it */
 };
 
 /* A finished object in the spool. Its bytes and key stay the same however often it is tried. */
@@ -55,17 +58,8 @@ struct delivery_driver {
                  struct outcome *ret);
 };
 
-/* Same contracts as the destination_… functions. `batch_objects`: objects made; `last_object`: "" if unnamed.
- */
-struct destination_driver {
-    int (*open)(void **ret, const struct destination_settings *settings, struct fault *fault);
-    void (*close)(void *state);
-    int (*begin)(void *state, uint64_t window, uint64_t sequence, struct fault *fault);
-    int (*add)(void *state, const struct record *record, struct fault *fault);
-    int (*commit)(void *state, uint64_t *objects, struct fault *fault);
-    void (*abandon)(void *state);
-    const char *(*last_object)(const void *state);
-};
+/* AWS's text: "Rate limited", …; "" for ERROR_NONE. */
+const char *error_word_text(enum error_word word);
 
-extern const struct destination_driver deliver_file_driver;
-extern const struct destination_driver deliver_stdout_driver;
+extern const struct delivery_driver deliver_file_driver;
+extern const struct delivery_driver deliver_stdout_driver;

@@ -5,99 +5,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/gzip.h"
-#include "base/hash.h"
 #include "deliver/driver.h"
-#include "record/json.h"
-#include "record/text.h"
+#include "deliver/layout.h"
+#include "deliver/object.h"
 
-#define SLOT_SECONDS 300         /* delivery.md 2.3 */
-#define OBJECT_FULL 74000000UL   /* AWS closes at 75 MB (delivery.md 2.4); the compressor still holds some */
-#define OBJECT_MAX (80UL << 20)  /* never reached: what follows OBJECT_FULL is one piece */
-#define OBJECTS_MAX 16           /* of one batch, hence 1.2 GB at most in memory */
-#define PIECE_LEN (256UL * 1024) /* equal pieces make equal bytes */
-#define PIECE_MAX (64UL << 20)   /* one record of the longest values is far below */
 #define SALTS_MAX 10000
-
-/* What becomes one file. Its bytes are in memory until commit. */
-struct object {
-    uint64_t slot; /* seconds since the epoch */
-    struct buf plain;
-    struct buf packed;
-    struct gzip_writer *gzip; /* NULL once the member has its end */
-    char aside[PATH_MAX];     /* temporary file; "" when there is none */
-};
+#define COPY_PIECE (1UL << 20)
 
 struct file_state {
-    struct format format;
-    bool json;
-    bool hive;
-    bool hourly;
-    uint64_t origin;
-    char *prefix; /* of folders, up to the region */
-    char *name;   /* of objects, up to the time */
+    char *folder; /* without a slash at its end */
     char *id;
-    uint64_t window;
-    uint64_t sequence;
-    unsigned count;
-    struct object *objects[OBJECTS_MAX];
-    char last_object[PATH_MAX];
+    uint64_t origin;
 };
-
-static void file_abandon(void *opaque)
-{
-    struct file_state *state = opaque;
-    for (unsigned i = 0; i < state->count; i++) {
-        struct object *object = state->objects[i];
-        if (object->aside[0])
-            (void)unlink(object->aside);
-        gzip_writer_free(object->gzip);
-        buf_done(&object->plain);
-        buf_done(&object->packed);
-        free(object);
-    }
-    state->count = 0;
-}
 
 static void file_close(void *opaque)
 {
     struct file_state *state = opaque;
-    file_abandon(state);
-    free(state->prefix);
-    free(state->name);
+    free(state->folder);
     free(state->id);
     free(state);
-}
-
-/* delivery.md 2.2 */
-static int print_prefix(char **ret, const struct destination_settings *settings)
-{
-    int len = (int)strlen(settings->folder);
-    while (len > 0 && settings->folder[len - 1] == '/')
-        len--;
-    if (settings->hive)
-        return asprintf(ret, "%.*s/AWSLogs/aws-account-id=%s/aws-service=vpcflowlogs/aws-region=%s", len,
-                        settings->folder, settings->account, settings->region);
-    return asprintf(ret, "%.*s/AWSLogs/%s/vpcflowlogs/%s", len, settings->folder, settings->account,
-                    settings->region);
-}
-
-static bool copy_names(struct file_state *state, const struct destination_settings *settings)
-{
-    if (print_prefix(&state->prefix, settings) < 0)
-        state->prefix = NULL;
-    if (asprintf(&state->name, "%s_vpcflowlogs_%s_%s", settings->account, settings->region,
-                 settings->flow_log_id) < 0)
-        state->name = NULL;
-    state->id = strdup(settings->flow_log_id);
-    return state->prefix && state->name && state->id;
 }
 
 static int file_open(void **ret, const struct destination_settings *settings, struct fault *fault)
@@ -105,12 +38,13 @@ static int file_open(void **ret, const struct destination_settings *settings, st
     struct file_state *state = calloc(1, sizeof *state);
     if (!state)
         return fault_set(fault, -ENOMEM, "out of memory");
-    state->format = *settings->format;
-    state->json = settings->file_format == FILE_FORMAT_JSON;
-    state->hive = settings->hive;
-    state->hourly = settings->hourly;
+    size_t len = strlen(settings->folder);
+    while (len > 0 && settings->folder[len - 1] == '/')
+        len--;
+    state->folder = strndup(settings->folder, len);
+    state->id = strdup(settings->flow_log_id);
     state->origin = settings->origin;
-    if (!copy_names(state, settings)) {
+    if (!state->folder || !state->id) {
         file_close(state);
         return fault_set(fault, -ENOMEM, "out of memory");
     }
@@ -118,163 +52,28 @@ static int file_open(void **ret, const struct destination_settings *settings, st
     return 0;
 }
 
-static int file_begin(void *opaque, uint64_t window, uint64_t sequence, struct fault *fault)
+static int print_path(const struct file_state *state, const char *key, char ret[static PATH_MAX],
+                      struct fault *fault)
 {
-    struct file_state *state = opaque;
-    state->window = window;
-    state->sequence = sequence;
-    return 0;
-}
-
-/* The newest object of the slot, unless it is full. */
-static struct object *find_object(const struct file_state *state, uint64_t slot)
-{
-    for (unsigned i = state->count; i-- > 0;)
-        if (state->objects[i]->slot == slot)
-            return state->objects[i]->gzip ? state->objects[i] : NULL;
-    return NULL;
-}
-
-/* NULL without memory. */
-static struct object *add_object(struct file_state *state, uint64_t slot)
-{
-    AUTO_FREE struct object *object = calloc(1, sizeof *object);
-    if (!object || gzip_writer_new(&object->gzip) < 0)
-        return NULL;
-    object->slot = slot;
-    object->plain = BUF_INIT(PIECE_MAX);
-    object->packed = BUF_INIT(OBJECT_MAX);
-    if (!state->json) {
-        format_print_header(&state->format, &object->plain);
-        buf_char(&object->plain, '\n');
-    }
-    state->objects[state->count++] = object;
-    return TAKE(object);
-}
-
-static int pack_plain(struct object *object, bool last, struct fault *fault)
-{
-    int r = object->plain.failed ? -ENOMEM : 0;
-    if (r == 0)
-        r = gzip_writer_add(object->gzip, object->plain.data, object->plain.len, last, &object->packed);
-    if (r < 0)
-        return fault_set(fault, r, "no memory for an object of %zu compressed bytes", object->packed.len);
-    buf_clear(&object->plain);
-    if (last) {
-        gzip_writer_free(TAKE(object->gzip));
-        buf_done(&object->plain);
-    }
-    return 0;
-}
-
-static int file_add(void *opaque, const struct record *record, struct fault *fault)
-{
-    struct file_state *state = opaque;
-    const struct value *end = &record->values[FIELD_END];
-    uint64_t second = end->kind == VALUE_NUMBER ? end->number : state->window;
-    uint64_t slot = second - second % SLOT_SECONDS;
-    struct object *object = find_object(state, slot);
-    if (!object && state->count == OBJECTS_MAX)
-        return fault_set(fault, -EFBIG, "flow log %s: one window fills more than %d objects", state->id,
-                         OBJECTS_MAX);
-    if (!object)
-        object = add_object(state, slot);
-    if (!object)
-        return fault_set(fault, -ENOMEM, "out of memory");
-    if (state->json)
-        record_write_json(&object->plain, &state->format, record);
-    else
-        record_write_text(&object->plain, &state->format, record);
-    if (object->plain.len < PIECE_LEN && !object->plain.failed)
+    if ((size_t)snprintf(ret, PATH_MAX, "%s/%s", state->folder, key) < PATH_MAX)
         return 0;
-    return pack_plain(object, object->packed.len >= OBJECT_FULL, fault);
+    return fault_set(fault, -ENAMETOOLONG, "%s/%s: path too long", state->folder, key);
 }
 
-/* The folder with a slash behind it (delivery.md 2.2). -ERANGE for a time no calendar has. */
-static int print_folder(const struct file_state *state, uint64_t slot, char path[PATH_MAX])
+static int copy_synced(const char *from, const char *to, const atomic_bool *cancelled)
 {
-    time_t seconds = (time_t)slot;
-    struct tm utc;
-    char day[64];
-    if (!gmtime_r(&seconds, &utc))
-        return -ERANGE;
-    const size_t room = sizeof day;
-    size_t len = state->hive ? strftime(day, room, "year=%Y/month=%m/day=%d/", &utc)
-                             : strftime(day, room, "%Y/%m/%d/", &utc);
-    if (state->hourly)
-        (void)strftime(day + len, room - len, state->hive ? "hour=%H/" : "%H/", &utc);
-    int total = snprintf(path, PATH_MAX, "%s/%s", state->prefix, day);
-    return total < PATH_MAX ? total : -ENAMETOOLONG;
-}
-
-/* delivery.md 2.3. `salt` gives a name taken by other bytes a successor. */
-static int print_path(const struct file_state *state, uint64_t slot, uint64_t salt, char path[PATH_MAX])
-{
-    const uint64_t parts[] = {state->origin, state->window, slot, state->sequence, salt};
-    uint64_t hash = hash_bytes(parts, sizeof parts, hash_bytes(state->id, strlen(state->id), 0));
-    time_t seconds = (time_t)slot;
-    struct tm utc;
-    char minute[32];
-    int len = print_folder(state, slot, path);
-    if (len < 0)
-        return len;
-    if (!gmtime_r(&seconds, &utc) || !strftime(minute, sizeof minute, "%Y%m%dT%H%MZ", &utc))
-        return -ERANGE;
-    size_t room = PATH_MAX - (size_t)len;
-    int more = snprintf(path + len, room, "%s_%s_%08x.%s", state->name, minute, (uint32_t)hash,
-                        state->json ? "json.gz" : "log.gz");
-    return (size_t)more < room ? 0 : -ENAMETOOLONG;
-}
-
-static int write_synced(const char *path, const struct buf *data)
-{
-    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0)
+    AUTO_CLOSE int source = open(from, O_RDONLY | O_CLOEXEC);
+    AUTO_CLOSE int target = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (source < 0 || target < 0)
         return -errno;
-    int r = file_write_all(fd, data->data, data->len);
-    return r == 0 && fsync(fd) < 0 ? -errno : r;
-}
-
-/*
- * Writes the object under its temporary name. That is the same for every batch, so that a crash leaves no
- * more than a few behind, which the folder's next batch writes over.
- */
-static int stage_object(struct file_state *state, unsigned index, struct fault *fault)
-{
-    struct object *object = state->objects[index];
-    char path[PATH_MAX];
-    int len = print_folder(state, object->slot, path);
-    if (len < 0)
-        return fault_set(fault, len, "%s: no folder for time %llu: %s", state->prefix,
-                         (unsigned long long)object->slot, strerror(-len));
-    int r = file_make_folders(path, 0755, fault);
-    if (r < 0)
-        return r;
-    size_t room = sizeof path - (size_t)len;
-    int more =
-        snprintf(path + len, room, ".%s_%016llx_%u.tmp", state->id, (unsigned long long)state->origin, index);
-    if ((size_t)more >= room)
-        return fault_set(fault, -ENAMETOOLONG, "%s: path too long", path);
-    memcpy(object->aside, path, sizeof path);
-    r = write_synced(path, &object->packed);
-    if (r < 0)
-        return fault_set(fault, r, "%s: cannot write: %s", path, strerror(-r));
-    return 0;
-}
-
-/* 1 when the file holds just these bytes, 0 when others. */
-static int compare_file(const char *path, const struct buf *data, struct fault *fault)
-{
-    struct stat found;
-    if (stat(path, &found) < 0)
-        return fault_set(fault, -errno, "%s: cannot read: %s", path, strerror(errno));
-    if (!S_ISREG(found.st_mode) || (uint64_t)found.st_size != data->len)
-        return 0;
-    AUTO_BUF struct buf there = BUF_INIT(data->len);
-    int r = file_read(path, &there, fault);
-    if (r < 0)
-        return r == -EFBIG ? 0 : r;
-    return there.len == data->len && memcmp(there.data, data->data, data->len) == 0;
+    ssize_t put;
+    while ((put = sendfile(target, source, NULL, COPY_PIECE)) != 0) {
+        if (put < 0 && errno != EINTR)
+            return -errno;
+        if (atomic_load(cancelled))
+            return -ECANCELED;
+    }
+    return fsync(target) < 0 ? -errno : 0;
 }
 
 /* Renames, but never over another file. */
@@ -292,73 +91,102 @@ static int rename_new(const char *from, const char *to)
 }
 
 /*
- * Gives the object its name: the first of its names that is free, or that has these bytes already because the
- * batch comes again. Returns 1 when the object is new.
+ * The object under its name, whole or not at all. On the spool's own file system it is the same file;
+ * elsewhere a copy is written beside it, under a name that is always the same, so that a crash leaves no more
+ * than one. -EEXIST.
  */
-static int publish_object(struct file_state *state, struct object *object, struct fault *fault)
+static int place(const struct file_state *state, const struct object_file *object, const char *path,
+                 const atomic_bool *cancelled)
 {
-    char path[PATH_MAX];
-    for (unsigned salt = 0; salt < SALTS_MAX; salt++) {
-        int r = print_path(state, object->slot, salt, path);
-        if (r == 0)
-            r = rename_new(object->aside, path);
-        if (r < 0 && r != -EEXIST)
-            return fault_set(fault, r, "%s: cannot create: %s", path, strerror(-r));
-        bool is_new = r == 0;
-        int same = is_new ? 1 : compare_file(path, &object->packed, fault);
-        if (same < 0)
-            return same;
-        if (!same)
-            continue;
-        if (is_new)
-            object->aside[0] = '\0';
-        file_sync_folder_of(path);
-        memcpy(state->last_object, path, sizeof path);
-        return is_new;
-    }
-    return fault_set(fault, -EEXIST, "%s: this and %d other names are taken by other objects", path,
-                     SALTS_MAX - 1);
-}
-
-/* Every object is on the disk before the first gets its name: a full disk leaves nothing of the batch. */
-static int publish_batch(struct file_state *state, uint64_t *objects, struct fault *fault)
-{
-    int r = 0;
-    for (unsigned i = 0; r == 0 && i < state->count; i++) {
-        if (state->objects[i]->gzip)
-            r = pack_plain(state->objects[i], true, fault);
-        if (r == 0)
-            r = stage_object(state, i, fault);
-    }
-    for (unsigned i = 0; r >= 0 && i < state->count; i++) {
-        r = publish_object(state, state->objects[i], fault);
-        if (r > 0)
-            (*objects)++;
-    }
-    return r < 0 ? r : 0;
-}
-
-static int file_commit(void *opaque, uint64_t *objects, struct fault *fault)
-{
-    struct file_state *state = opaque;
-    *objects = 0;
-    int r = publish_batch(state, objects, fault);
-    file_abandon(state);
+    char aside[PATH_MAX];
+    if (link(object->path, path) == 0)
+        return 0;
+    if (errno == EEXIST)
+        return -errno;
+    int folder_len = (int)(strrchr(path, '/') + 1 - path);
+    if ((size_t)snprintf(aside, sizeof aside, "%.*s.%s_%016llx.tmp", folder_len, path, state->id,
+                         (unsigned long long)state->origin) >= sizeof aside)
+        return -ENAMETOOLONG;
+    int r = copy_synced(object->path, aside, cancelled);
+    if (r == 0)
+        r = rename_new(aside, path);
+    if (r < 0)
+        (void)unlink(aside);
     return r;
 }
 
-static const char *file_last_object(const void *opaque)
+/* 1 when the file is just this object, 0 when it is another. */
+static int is_same(const char *path, const struct object_file *object, struct fault *fault)
 {
-    const struct file_state *state = opaque;
-    return state->last_object;
+    struct stat found;
+    uint8_t sha256[sizeof object->sha256];
+    if (stat(path, &found) < 0)
+        return fault_set(fault, -errno, "%s: cannot read: %s", path, strerror(errno));
+    if (!S_ISREG(found.st_mode) || (uint64_t)found.st_size != object->size)
+        return 0;
+    int r = object_digest(path, sha256, fault);
+    return r < 0 ? r : memcmp(sha256, object->sha256, sizeof sha256) == 0;
 }
 
-const struct destination_driver deliver_file_driver = {
+/*
+ * The first of the object's names that is free, or that has these bytes already because it comes again.
+ * Returns 1 when it is new.
+ */
+static int place_somewhere(const struct file_state *state, const struct object_file *object,
+                           const atomic_bool *cancelled, char ret_path[static PATH_MAX], struct fault *fault)
+{
+    char key[LAYOUT_KEY_MAX];
+    for (unsigned salt = 0; salt < SALTS_MAX; salt++) {
+        if (salt)
+            layout_print_successor(object->key, salt, key);
+        int r = print_path(state, salt ? key : object->key, ret_path, fault);
+        if (r < 0)
+            return r;
+        r = place(state, object, ret_path, cancelled);
+        if (r == 0)
+            return 1;
+        if (r != -EEXIST)
+            return fault_set(fault, r, "%s: cannot create: %s", ret_path, strerror(-r));
+        int same = is_same(ret_path, object, fault);
+        if (same)
+            return same < 0 ? same : 0;
+    }
+    return fault_set(fault, -EEXIST, "%s: this and %d other names are taken by other objects", ret_path,
+                     SALTS_MAX - 1);
+}
+
+static int put(const struct file_state *state, const struct object_file *object, const atomic_bool *cancelled,
+               struct outcome *ret)
+{
+    char folder[PATH_MAX];
+    int r = print_path(state, object->key, folder, &ret->fault);
+    if (r < 0)
+        return r;
+    *strrchr(folder, '/') = '\0';
+    r = file_make_folders(folder, 0755, &ret->fault);
+    if (r == 0)
+        r = place_somewhere(state, object, cancelled, ret->object, &ret->fault);
+    if (r < 0)
+        return r;
+    file_sync_folder_of(ret->object);
+    ret->repeated = r == 0;
+    return 0;
+}
+
+static void file_put(void *opaque, const struct object_file *object, const atomic_bool *cancelled,
+                     struct outcome *ret)
+{
+    int r = put(opaque, object, cancelled, ret);
+    if (r == 0)
+        return;
+    ret->kind = OUTCOME_RETRY;
+    ret->word = r == -EACCES || r == -EPERM || r == -EROFS || r == -ENOENT || r == -ENOTDIR ? ERROR_ACCESS
+                                                                                            : ERROR_UNKNOWN;
+}
+
+const struct delivery_driver deliver_file_driver = {
+    .backoff_max_s = 5, /* nobody is kept busy by asking the disk again */
     .open = file_open,
     .close = file_close,
-    .begin = file_begin,
-    .add = file_add,
-    .commit = file_commit,
-    .abandon = file_abandon,
-    .last_object = file_last_object,
+    .put = file_put,
 };

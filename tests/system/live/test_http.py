@@ -56,7 +56,8 @@ def test_metrics_add_up(host, start):
             assert value == sum(line[direction][name.replace("_", "-")] for line in row), name
     assert samples["flowlog_windows_closed_total",] >= 1
     labels = (("flow_log_id", daemon.status()[0]["flow-logs"][0]["id"]), ("name", "all"))
-    assert samples["flowlog_delivery_records_total", *labels] >= 1
+    delivered = ("flowlog_delivery_delivered_records_total", *labels)
+    lab.wait_for(lambda: read_metrics(host.host)[1][delivered] >= 1, what="a delivery")
     assert samples["flowlog_delivery_failing", *labels] == 0
 
 

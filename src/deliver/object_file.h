@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One object while it is written: lines in, a file out. The file formats are rows of a table in
+ * object_file.c. */
+
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "base/macro.h"
+#include "deliver/batch.h"
+#include "deliver/destination.h"
+
+struct object_writer;
+
+int object_writer_open(struct object_writer **ret, const char *path, enum file_format file_format,
+                       const struct format *format, struct fault *fault) MUST_USE;
+int object_writer_add(struct object_writer *writer, const struct batch_line *line,
+                      struct fault *fault) MUST_USE;
+
+/* As large as an object is to be (delivery.md 2.4). */
+bool object_writer_is_full(const struct object_writer *writer);
+
+/* Synced; its size. Frees in every case; after an error the file is gone. */
+int object_writer_close(struct object_writer *writer, uint64_t *ret_bytes, struct fault *fault) MUST_USE;
+void object_writer_abandon(struct object_writer *writer);
+
+/* "log.gz", and what HTTP calls it. */
+const char *object_writer_extension(enum file_format file_format);
+const char *object_writer_content_type(enum file_format file_format);

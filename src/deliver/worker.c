@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "deliver/delivery_state.h"
+
+#define FLUSH_BACKOFF_NS (200 * NS_PER_MS)
+#define AGE_CHECK_NS (30 * NS_PER_S)
+#define NOT_BEFORE_MAX_NS (900 * NS_PER_S) /* of what a destination may ask for */
+
+static const char *const words[] = {[ERROR_NONE] = "",
+                                    [ERROR_RATE_LIMITED] = "Rate limited",
+                                    [ERROR_ACCESS] = "Access error",
+                                    [ERROR_UNKNOWN] = "Unknown error"};
+
+const char *error_word_text(enum error_word word)
+{
+    return words[word];
+}
+
+void delivery_note_disk(struct delivery *delivery, const struct fault *fault)
+{
+    delivery->disk_ns = clock_monotonic_ns() + DISK_RETRY_NS;
+    if (strncmp(delivery->disk_error, fault->text, sizeof delivery->disk_error - 1) == 0)
+        return;
+    (void)snprintf(delivery->disk_error, sizeof delivery->disk_error, "%.255s", fault->text);
+    report_say(&delivery->report, LOG_LEVEL_ERROR, "flow log %s: %s; tried again", delivery->flow_log_id,
+               fault->text);
+}
+
+void delivery_give_up(struct delivery *delivery, struct spool_item *item, const char *why)
+{
+    report_say(&delivery->report, LOG_LEVEL_ERROR,
+               "flow log %s: given up: %" PRIu64 " records from window %" PRIu64 " on, %" PRIu64
+               " packets: %s",
+               delivery->flow_log_id, item->sum.records, item->window, item->sum.packets, why);
+    batch_sum_add(&delivery->counts.given_up, &item->sum);
+    delivery->counts.items_given_up++;
+    spool_decide(delivery->spool, item, SPOOL_GIVEN_UP, NULL);
+}
+
+static void note_error(struct delivery *delivery, enum error_word word, const struct fault *fault)
+{
+    struct delivery_counts *counts = &delivery->counts;
+    counts->word = words[word];
+    (void)snprintf(counts->error, sizeof counts->error, "%.511s", fault->text);
+}
+
+void delivery_reject(struct delivery *delivery, struct spool_item *item, const struct fault *fault)
+{
+    report_say(&delivery->report, LOG_LEVEL_ERROR,
+               "flow log %s: set aside in %s/rejected: %" PRIu64 " records from window %" PRIu64 " on: %s",
+               delivery->flow_log_id, delivery->spool->folder, item->sum.records, item->window, fault->text);
+    note_error(delivery, ERROR_UNKNOWN, fault);
+    batch_sum_add(&delivery->counts.rejected, &item->sum);
+    delivery->counts.items_rejected++;
+    spool_decide(delivery->spool, item, SPOOL_REJECTED, fault->text);
+}
+
+void delivery_keep_bounds(struct delivery *delivery)
+{
+    uint64_t bytes = spool_bytes(delivery->spool);
+    uint64_t now_s = clock_wall_ns() / NS_PER_S;
+    for (size_t i = 0; i < delivery->spool->count; i++) {
+        struct spool_item *item = &delivery->spool->items[i];
+        bool too_many = bytes > delivery->max_bytes;
+        if (item->fate != SPOOL_WAITING || item->busy)
+            continue;
+        if (!too_many && item->end + delivery->max_age_s >= now_s)
+            return;
+        bytes -= item->bytes;
+        delivery_give_up(delivery, item,
+                         too_many ? "the spool is full (spool.max-size)" : "older than spool.max-age");
+    }
+}
+
+/* One attempt. */
+
+static void settle_delivered(struct delivery *delivery, struct spool_item *item,
+                             const struct outcome *outcome)
+{
+    struct delivery_counts *counts = &delivery->counts;
+    const struct batch_sum *rejected = &outcome->rejected;
+    const struct batch_sum taken = {.records = item->sum.records - rejected->records,
+                                    .packets = item->sum.packets - rejected->packets,
+                                    .lost = item->sum.lost - rejected->lost};
+    batch_sum_add(&counts->delivered, &taken);
+    batch_sum_add(&counts->rejected, rejected);
+    counts->deliveries++;
+    counts->repeated += outcome->repeated;
+    counts->delivered_ns = clock_wall_ns();
+    memcpy(counts->last_object, outcome->object, sizeof counts->last_object);
+    if (counts->error[0] && !rejected->records)
+        report_say(&delivery->report, LOG_LEVEL_INFO, "flow log %s: delivered again", delivery->flow_log_id);
+    note_error(delivery, outcome->word, &outcome->fault);
+    backoff_reset(&delivery->backoff);
+    delivery->attempt_ns = 0;
+    spool_decide(delivery->spool, item, SPOOL_DELIVERED, NULL);
+}
+
+/* The destination's own wish, in monotonic time, within reason. */
+static uint64_t wished_wait(const struct outcome *outcome)
+{
+    uint64_t now_ns = clock_wall_ns();
+    uint64_t wait_ns = outcome->not_before_ns > now_ns ? outcome->not_before_ns - now_ns : 0;
+    return wait_ns < NOT_BEFORE_MAX_NS ? wait_ns : NOT_BEFORE_MAX_NS;
+}
+
+static void settle_failed(struct delivery *delivery, const struct outcome *outcome)
+{
+    uint64_t wait_ns = backoff_next(&delivery->backoff);
+    if (outcome->not_before_ns)
+        wait_ns = wished_wait(outcome);
+    if (delivery->flushing && wait_ns > FLUSH_BACKOFF_NS)
+        wait_ns = FLUSH_BACKOFF_NS;
+    delivery->attempt_ns = clock_monotonic_ns() + wait_ns;
+    delivery->counts.failures++;
+    if (strncmp(delivery->counts.error, outcome->fault.text, sizeof delivery->counts.error - 1) != 0)
+        report_say(&delivery->report, LOG_LEVEL_WARNING, "flow log %s: %s; it is kept and tried again",
+                   delivery->flow_log_id, outcome->fault.text);
+    note_error(delivery, outcome->word == ERROR_NONE ? ERROR_UNKNOWN : outcome->word, &outcome->fault);
+}
+
+static void settle(struct delivery *delivery, struct spool_item *item, const struct outcome *outcome)
+{
+    switch (outcome->kind) {
+    case OUTCOME_DELIVERED:
+        settle_delivered(delivery, item, outcome);
+        break;
+    case OUTCOME_RETRY:
+        if (!atomic_load(&delivery->cancelled))
+            settle_failed(delivery, outcome);
+        break;
+    case OUTCOME_REJECTED:
+        delivery_reject(delivery, item, &outcome->fault);
+        break;
+    }
+}
+
+/* -EBADMSG: its bytes are not what they were. */
+static int put_object(struct delivery *delivery, const struct spool_item *item, struct outcome *outcome,
+                      struct fault *fault)
+{
+    char path[PATH_MAX];
+    spool_item_path(delivery->spool, item, path);
+    struct object_file object = {.key = item->key,
+                                 .path = path,
+                                 .content_type = item->content_type,
+                                 .size = item->bytes,
+                                 .records = item->sum.records};
+    int r = item->verified ? 0 : object_digest(path, object.sha256, fault);
+    if (r < 0)
+        return r;
+    if (!item->verified && memcmp(object.sha256, item->sha256, sizeof object.sha256) != 0)
+        return fault_set(fault, -EBADMSG, "%s: damaged", path);
+    memcpy(object.sha256, item->sha256, sizeof object.sha256);
+    delivery->driver->put(delivery->state, &object, &delivery->cancelled, outcome);
+    return 0;
+}
+
+static int send_batch(struct delivery *delivery, const struct spool_item *item, struct outcome *outcome,
+                      struct fault *fault)
+{
+    char path[PATH_MAX];
+    struct batch batch;
+    spool_item_path(delivery->spool, item, path);
+    int r = batch_load(&batch, path, fault);
+    if (r < 0)
+        return r;
+    if (delivery->progress_of != item->last)
+        delivery->progress = 0;
+    delivery->progress_of = item->last;
+    delivery->driver->send(delivery->state, &batch, &delivery->progress, &delivery->cancelled, outcome);
+    batch_done(&batch);
+    return 0;
+}
+
+/* The item is busy, and its texts stay where they are. */
+static void attempt(struct delivery *delivery, struct spool_item *waiting)
+{
+    struct outcome outcome = {0};
+    struct fault fault = {0};
+    waiting->busy = true;
+    const struct spool_item item = *waiting;
+    pthread_mutex_unlock(&delivery->lock);
+    int r = item.kind == SPOOL_OBJECT ? put_object(delivery, &item, &outcome, &fault)
+                                      : send_batch(delivery, &item, &outcome, &fault);
+    if (r == -EBADMSG && item.kind == SPOOL_BATCH)
+        delivery_salvage(delivery, item.last);
+    pthread_mutex_lock(&delivery->lock);
+    waiting = spool_find(delivery->spool, item.last, item.kind, item.part);
+    waiting->busy = false;
+    if (r == 0) {
+        waiting->verified = true;
+        settle(delivery, waiting, &outcome);
+    } else if (r == -EBADMSG && item.kind == SPOOL_OBJECT) {
+        delivery_give_up(delivery, waiting, fault.text);
+    } else if (r != -EBADMSG) {
+        delivery_note_disk(delivery, &fault);
+    }
+}
+
+/* False when there is nothing to do before *ret_next_ns. */
+static bool deliver_oldest(struct delivery *delivery, uint64_t *ret_next_ns)
+{
+    struct spool_item *oldest = spool_oldest(delivery->spool);
+    if (!oldest || (oldest->kind == SPOOL_BATCH && !delivery->driver->send))
+        return false;
+    if (oldest->kind == SPOOL_OBJECT && !delivery->driver->put) {
+        delivery_reject(
+            delivery, oldest,
+            &(struct fault){.text =
+                                "it was made for a destination of objects, which the flow log has no more"});
+        return true;
+    }
+    uint64_t due_ns = delivery->attempt_ns > delivery->disk_ns ? delivery->attempt_ns : delivery->disk_ns;
+    if (clock_monotonic_ns() < due_ns) {
+        *ret_next_ns = *ret_next_ns < due_ns ? *ret_next_ns : due_ns;
+        return false;
+    }
+    attempt(delivery, oldest);
+    return true;
+}
+
+static void sweep(struct delivery *delivery, uint64_t *ret_next_ns)
+{
+    struct fault fault = {0};
+    if (spool_sweep(delivery->spool, &fault))
+        return;
+    delivery_note_disk(delivery, &fault);
+    *ret_next_ns = *ret_next_ns < delivery->disk_ns ? *ret_next_ns : delivery->disk_ns;
+}
+
+void *delivery_work(void *opaque)
+{
+    struct delivery *delivery = opaque;
+    pthread_mutex_lock(&delivery->lock);
+    while (!delivery->stopping) {
+        uint64_t next_ns = clock_monotonic_ns() + AGE_CHECK_NS;
+        delivery_keep_bounds(delivery);
+        sweep(delivery, &next_ns);
+        if (delivery_pack(delivery, &next_ns) || deliver_oldest(delivery, &next_ns))
+            continue;
+        const struct timespec until = {.tv_sec = (time_t)(next_ns / NS_PER_S),
+                                       .tv_nsec = (long)(next_ns % NS_PER_S)};
+        (void)pthread_cond_timedwait(&delivery->changed, &delivery->lock, &until);
+    }
+    sweep(delivery, &(uint64_t){0});
+    pthread_mutex_unlock(&delivery->lock);
+    return NULL;
+}
