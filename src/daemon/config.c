@@ -61,8 +61,11 @@ static int make_default_flow_log(struct config *config)
         destination = NULL;
         return -ENOMEM;
     }
-    const char *const settings[][2] = {
-        {"name", "default"}, {"interval", "60"}, {"format", "all"}, {"destination", destination}};
+    const char *const settings[][2] = {{"name", "default"},
+                                       {"interval", "60"},
+                                       {"format", "all"},
+                                       {"destination", destination},
+                                       {"file-format", "parquet"}};
     void *log = make_element(config_key_flow_logs, config);
     int r = log ? 0 : -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(settings) && r == 0; i++)

@@ -55,6 +55,7 @@ struct flow_log {
     char *format_text;
     char *destination;
     enum file_format file_format;
+    enum parquet_codec codec;
     bool hive;
     bool hourly;
     uint64_t publish_interval; /* seconds; the destination's own when none is given */

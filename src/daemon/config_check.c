@@ -52,6 +52,9 @@ void config_check_flow_log(struct config_reader *reader, struct yaml_node_s *nod
 {
     const struct flow_log *logs = list;
     const struct flow_log *log = &logs[index];
+    if (log->file_format == FILE_FORMAT_PARQUET && is_same(log->destination, "stdout"))
+        config_mistake(reader, node, "file-format",
+                       "found 'parquet' with stdout, allowed: plain-text or json");
     for (size_t i = 0; i < index; i++) {
         if (is_same(log->name, logs[i].name))
             config_mistake(reader, node, "name",

@@ -20,8 +20,8 @@ bool flow_log_equal(const struct flow_log *a, const struct flow_log *b)
     return same_text(a->name, b->name) && same_text(a->resource, b->resource) &&
            a->traffic_type == b->traffic_type && a->interval == b->interval &&
            same_text(a->format_text, b->format_text) && same_text(a->destination, b->destination) &&
-           a->file_format == b->file_format && a->hive == b->hive && a->hourly == b->hourly &&
-           a->publish_interval == b->publish_interval;
+           a->file_format == b->file_format && a->codec == b->codec && a->hive == b->hive &&
+           a->hourly == b->hourly && a->publish_interval == b->publish_interval;
 }
 
 const char *traffic_type_name(enum traffic_type type)
@@ -46,6 +46,7 @@ struct destination_settings flow_log_destination(const struct config *config, co
         .kind = flow_log->kind,
         .folder = flow_log->folder,
         .file_format = flow_log->file_format,
+        .codec = flow_log->codec,
         .hive = flow_log->hive,
         .hourly = flow_log->hourly,
         .account = config->topology.account,

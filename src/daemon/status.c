@@ -224,7 +224,7 @@ static json_t *ledger_status(struct daemon *daemon)
 }
 
 static const char *const file_format_names[] = {
-    [FILE_FORMAT_PLAIN_TEXT] = "plain-text", [FILE_FORMAT_JSON] = "json"};
+    [FILE_FORMAT_PLAIN_TEXT] = "plain-text", [FILE_FORMAT_JSON] = "json", [FILE_FORMAT_PARQUET] = "parquet"};
 
 uint64_t daemon_delivery_lag(const struct flow_log *log, const struct delivery_counts *counts)
 {

@@ -34,6 +34,7 @@ static int copy_settings(struct delivery *delivery, const struct delivery_settin
     if (!delivery->flow_log_id || !delivery->account || !delivery->region)
         return -ENOMEM;
     delivery->objects = (struct object_settings){.file_format = destination->file_format,
+                                                 .codec = destination->codec,
                                                  .layout = {.account = delivery->account,
                                                             .region = delivery->region,
                                                             .flow_log_id = delivery->flow_log_id,

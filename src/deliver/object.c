@@ -159,8 +159,8 @@ static int begin_object(struct packing *packing, uint64_t slot, uint32_t slot_pa
     if (!object->key || !object->content_type)
         return fault_set(fault, -ENOMEM, "out of memory");
     spool_item_path(packing->spool, object, text);
-    return object_writer_open(&packing->writer, text, packing->settings->file_format, &packing->format,
-                              fault);
+    return object_writer_open(&packing->writer, text, packing->settings->file_format,
+                              packing->settings->codec, &packing->format, fault);
 }
 
 /* The interface's place in the object's account; found again by its identity in other batches. -ENOMEM. */

@@ -18,6 +18,7 @@
 struct object_settings {
     struct layout layout; /* without the extension: the file format has one */
     enum file_format file_format;
+    enum parquet_codec codec;
 };
 
 /*

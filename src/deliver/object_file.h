@@ -14,7 +14,7 @@
 struct object_writer;
 
 int object_writer_open(struct object_writer **ret, const char *path, enum file_format file_format,
-                       const struct format *format, struct fault *fault) MUST_USE;
+                       enum parquet_codec codec, const struct format *format, struct fault *fault) MUST_USE;
 int object_writer_add(struct object_writer *writer, const struct batch_line *line,
                       struct fault *fault) MUST_USE;
 

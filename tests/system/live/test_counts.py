@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from . import lab, traffic, witness
-from .daemon import ACCEPT, EGRESS, INGRESS, Absent, Flow, check, interface
+from .daemon import ACCEPT, BUILD, EGRESS, INGRESS, Absent, Flow, check, interface
 from .traffic import ICMP, ICMPV6, TCP, UDP
 
 
@@ -166,6 +166,30 @@ def test_json_destination(host, start, tmp_path):
     assert sum(record["packets"] for record in found) == 23
     assert sum(record["bytes"] for record in found) == 23 * 128
     assert {(record["pkt-srcaddr"], record["protocol"], record["action"]) for record in found} == {(ends.a, 17, "ACCEPT")}
+
+
+def test_parquet_beside_text(host, start, tmp_path):
+    """The same records in every form, read back by flowlog itself."""
+    ends = host.ends(6)
+    forms = [("text", {"file-format": "plain-text"}), ("zstd", {"file-format": "parquet", "hive": True, "hourly": True}),
+             ("gzip", {"file-format": "parquet", "codec": "gzip"})]
+    logs = [{"name": name, "resource": "all", "traffic-type": "ALL", "interval": 60, "format": "all",
+             "destination": f"file://{tmp_path}/{name}"} | form for name, form in forms]
+    daemon = start(host.host, [interface("eth0")], flow_logs=logs)
+    with traffic.UdpSink(host.host, ends.b, 4444):
+        traffic.udp(host.client, ends.a, ends.b, 4444, 11, 100)
+        traffic.settle(host.host)
+    if isinstance(daemon, Absent):
+        return
+    daemon.stop()
+    seen = {}
+    for name, _ in forms:
+        paths = sorted((tmp_path / name).rglob("*.log.gz" if name == "text" else "*.log.parquet"))
+        done = subprocess.run([BUILD / "flowlog", "convert", "--format", "all", *paths], capture_output=True, text=True,
+                              timeout=60, check=True)
+        seen[name] = sorted(done.stdout.splitlines())
+    assert seen["text"] == seen["zstd"] == seen["gzip"]
+    assert sum(" 4444 17 11 " in line for line in seen["text"]) == 1
 
 
 def test_traffic_types(host, start, tmp_path):

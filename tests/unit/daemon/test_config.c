@@ -76,7 +76,8 @@ static void test_no_file_is_the_built_in_configuration(void **state)
     const struct flow_log *log = &config.flow_logs[0];
     assert_int_equal(log->interval, 60);
     assert_int_equal(log->traffic_type, TRAFFIC_ALL);
-    assert_int_equal(log->file_format, FILE_FORMAT_PLAIN_TEXT);
+    assert_int_equal(log->file_format, FILE_FORMAT_PARQUET);
+    assert_int_equal(log->codec, PARQUET_ZSTD);
     assert_int_equal(log->kind, DESTINATION_FILE);
     assert_string_equal(log->folder, STATE "/store");
     struct format all;
@@ -306,7 +307,11 @@ static const struct {
     {"flow-logs: [{destination: stdout, traffic-type: all}]",
      "f.yaml:1: flow-logs[0].traffic-type: found 'all', allowed: ALL, ACCEPT or REJECT"},
     {"flow-logs: [{destination: stdout, file-format: parquet}]",
-     "f.yaml:1: flow-logs[0].file-format: found 'parquet', allowed: plain-text or json"},
+     "f.yaml:1: flow-logs[0].file-format: found 'parquet' with stdout, allowed: plain-text or json"},
+    {"flow-logs: [{destination: 'file:///x', file-format: orc}]",
+     "f.yaml:1: flow-logs[0].file-format: found 'orc', allowed: plain-text, json or parquet"},
+    {"flow-logs: [{destination: 'file:///x', file-format: parquet, codec: snappy}]",
+     "f.yaml:1: flow-logs[0].codec: found 'snappy', allowed: gzip or zstd"},
     {"flow-logs: [{destination: stdout, hive: yes}]",
      "f.yaml:1: flow-logs[0].hive: found 'yes', allowed: true or false"},
     {"flow-logs: [{destination: stdout, resource: i-0a}]",

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/gzip.h"
 #include "deliver/deliveries.h"
+#include "parquet/files.h"
 
 #define HEADER                                                                                               \
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end "      \
@@ -207,6 +208,45 @@ static void test_json_lines(void **state)
     assert_holds(found.paths[0], "{\"packets\":5,\"srcaddr\":null,\"log-status\":\"OK\"}\n");
 }
 
+static void no_bad_line(void *userdata, const char *path, uint64_t line, const char *reason)
+{
+    fail_msg("%s:%lu: %s", path, (unsigned long)line, reason);
+}
+
+static void test_parquet(void **state)
+{
+    (void)state;
+    const struct input_options options = {.bad_line = no_bad_line};
+    struct destination_settings settings = settings_for_files();
+    settings.file_format = FILE_FORMAT_PARQUET;
+    settings.codec = PARQUET_ZSTD;
+    struct delivery *delivery = open_with(&settings);
+    const struct record records[] = {record_at(WINDOW, 1), record_at(WINDOW + 1, 2),
+                                     record_at(WINDOW + 300, 4)};
+    assert_true(deliver(delivery, 1, records, 3));
+    close_delivery(delivery);
+    look();
+    assert_int_equal(found.files, 2);
+    assert_non_null(strstr(found.paths[0], "_20190605T0830Z_"));
+    assert_non_null(strstr(found.paths[0], ".log.parquet"));
+    uint64_t packets = 0;
+    for (unsigned i = 0; i < found.files; i++) {
+        char path[2 * PATH_MAX];
+        struct input *input;
+        const struct record *record;
+        (void)snprintf(path, sizeof path, "%s%s", root, found.paths[i]);
+        assert_int_equal(files_open_input(&input, path, &options, NULL), 0);
+        while (input_next(input, &record, NULL) > 0) {
+            packets += record->values[FIELD_PACKETS].number;
+            assert_int_equal(record->values[FIELD_VERSION].number, 2);
+            assert_memory_equal(record->values[FIELD_ACCOUNT_ID].text, "123456789012", 12);
+            assert_int_equal(record->values[FIELD_SRCADDR].kind, VALUE_ABSENT);
+        }
+        input_free(input);
+    }
+    assert_int_equal(packets, 1 + 2 + 4);
+}
+
 static void test_empty_batch_makes_no_object(void **state)
 {
     (void)state;
@@ -359,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_layouts),
         IN_ROOT(test_window_of_two_slots),
         IN_ROOT(test_json_lines),
+        IN_ROOT(test_parquet),
         IN_ROOT(test_empty_batch_makes_no_object),
         IN_ROOT(test_same_batch_again_changes_nothing),
         IN_ROOT(test_other_content_gets_another_name),
