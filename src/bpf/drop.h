@@ -279,8 +279,8 @@ __noinline int reject(__u32 ifindex, __u32 direction, __u32 counted)
         account = account_of(global, ifindex, discard->moment.window);
         if (!account)
             return 0;
-        account->side[direction & 1].packets += packets;
-        account->side[direction & 1].added += packets;
+        __sync_fetch_and_add(&account->side[direction & 1].packets, packets);
+        __sync_fetch_and_add(&account->side[direction & 1].added, packets);
     }
     long error = 0;
     if (!value)
@@ -430,7 +430,7 @@ __noinline int note_discard(__u32 ifindex, __u32 direction)
     if (!account)
         return 0;
     __u64 packets = discard->addition.packets;
-    account->side[direction & 1].discarded += packets;
+    __sync_fetch_and_add(&account->side[direction & 1].discarded, packets);
     struct discard_key reason = {.ifindex = ifindex,
                                  .window = discard->moment.window,
                                  .reason = discard->reason,

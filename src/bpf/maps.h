@@ -41,6 +41,14 @@ struct {
 } accounts SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, ACCOUNT_SLOTS); /* user space: times the CPUs */
+    __type(key, __u32);
+    __type(value, struct account_slot);
+} account_slots SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
     __type(key, struct discard_key);
@@ -133,8 +141,20 @@ static __always_inline struct moment moment_of(__u64 wall_ns, struct scratch *ro
     return (struct moment){.window = (__u32)room->window, .ticks = (__u32)(offset / TICK_NS)};
 }
 
+/*
+ * The account of this CPU. Hooks add to it plainly, as nothing interrupts them that would; the drop program,
+ * which they interrupt, adds atomically. NULL is counted.
+ */
 static __always_inline struct account *account_of(struct capture_state *global, __u32 ifindex, __u32 window)
 {
+    __u64 holder = (__u64)window << 32 | ifindex;
+    __u32 place = bpf_get_smp_processor_id() * ACCOUNT_SLOTS +
+                  ifindex % ACCOUNT_SLOT_INTERFACES * ACCOUNT_SLOT_WINDOWS + window % ACCOUNT_SLOT_WINDOWS;
+    struct account_slot *slot = bpf_map_lookup_elem(&account_slots, &place);
+    if (slot && slot->holder == holder)
+        return &slot->account;
+    if (slot && !slot->holder && !__sync_val_compare_and_swap(&slot->holder, 0, holder))
+        return &slot->account;
     struct account_key key = {.ifindex = ifindex, .window = window};
     struct account *account = bpf_map_lookup_elem(&accounts, &key);
     if (account)
@@ -232,9 +252,9 @@ static __always_inline void fill_key(struct flow_key *key, const struct packet *
 static __always_inline void account_loss(struct account_side *side, long error, __u64 packets)
 {
     if (error == -E2BIG)
-        side->lost_full += packets;
+        __sync_fetch_and_add(&side->lost_full, packets);
     else
-        side->lost_busy += packets;
+        __sync_fetch_and_add(&side->lost_busy, packets);
 }
 
 /*

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 #define WIRE_VERSION                                                                                         \
-    2 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
+    3 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
 #define WINDOW_SECONDS 60
 #define WINDOW_NS (WINDOW_SECONDS * 1000000000ULL)
 
@@ -104,7 +104,7 @@ struct account_key {
     __u32 window;
 };
 
-/* The kernel's own account of one interface and window, per direction; per CPU, so plain additions. */
+/* The kernel's own account of one interface and window, per direction; per CPU. */
 struct account {
     struct account_side {
         __u64 frames;    /* frames at the hook; an offloaded super-frame is one */
@@ -116,6 +116,20 @@ struct account {
         __u64 lost_busy; /* wire packets whose map update failed for another reason */
         __u64 discarded; /* accepted, then discarded by the kernel for no security reason */
     } side[FLOW_DIRECTIONS];
+};
+
+/*
+ * Where accounts are looked for first, without a hash: each CPU has a slot for each of so many interfaces and
+ * windows. One whose slot is taken, by another with the same remainders or one of long ago, goes to the hash
+ * map.
+ */
+#define ACCOUNT_SLOT_INTERFACES 64
+#define ACCOUNT_SLOT_WINDOWS 4
+#define ACCOUNT_SLOTS (ACCOUNT_SLOT_INTERFACES * ACCOUNT_SLOT_WINDOWS) /* per CPU */
+
+struct account_slot {
+    __u64 holder; /* window << 32 | ifindex; 0: free. Taken by its CPU, freed by user space. */
+    struct account account;
 };
 
 /* What the drop program must know of an interface that is captured. */

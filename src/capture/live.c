@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "capture/accounts.h"
 #include "capture/delta.h"
 #include "flow.skel.h"
 
@@ -34,6 +35,8 @@ enum { CLSACT_HANDLE = 0xf10, CLSACT_FIRST = 1, CLSACT_LAST = 0xffff };
 struct live {
     struct flow_bpf *bpf;
     struct capture_state *state; /* the kernel's, mapped */
+    struct account_slot *slots;  /* likewise */
+    size_t slot_count;
     struct ring_buffer *wake;
     struct bpf_link *drop_link;
     char pins[256]; /* "" when nothing is pinned */
@@ -63,8 +66,9 @@ static void link_pin_name(char ret[static 32], uint32_t ifindex, enum flow_direc
 
 static struct bpf_map *pinned_map(struct flow_bpf *bpf, unsigned index)
 {
-    struct bpf_map *maps[] = {bpf->maps.flows_a,  bpf->maps.flows_b,  bpf->maps.active, bpf->maps.accounts,
-                              bpf->maps.discards, bpf->maps.captured, bpf->maps.state,  bpf->maps.wake};
+    struct bpf_map *maps[] = {bpf->maps.flows_a,  bpf->maps.flows_b,  bpf->maps.active,
+                              bpf->maps.accounts, bpf->maps.discards, bpf->maps.captured,
+                              bpf->maps.state,    bpf->maps.wake,     bpf->maps.account_slots};
     return index < ARRAY_SIZE(maps) ? maps[index] : NULL;
 }
 
@@ -129,13 +133,23 @@ static uint32_t own_namespace(void)
     return stat("/proc/self/ns/net", &status) < 0 ? 0 : (uint32_t)status.st_ino;
 }
 
-static int map_state(struct live *live, uint32_t map_entries, struct fault *fault)
+/* NULL, with a fault, when it cannot be mapped. */
+static void *map_array(const struct bpf_map *map, size_t size, struct fault *fault)
 {
-    void *state = mmap(NULL, sizeof *live->state, PROT_READ | PROT_WRITE, MAP_SHARED,
-                       bpf_map__fd(live->bpf->maps.state), 0);
-    if (state == MAP_FAILED)
-        return fault_set(fault, -errno, "cannot map the kernel's state: %s", strerror(errno));
-    live->state = state;
+    void *array = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+    if (array != MAP_FAILED)
+        return array;
+    (void)fault_set(fault, -errno, "cannot map the kernel's %s: %s", bpf_map__name(map), strerror(errno));
+    return NULL;
+}
+
+static int map_arrays(struct live *live, uint32_t map_entries, struct fault *fault)
+{
+    live->slot_count = bpf_map__max_entries(live->bpf->maps.account_slots);
+    live->state = map_array(live->bpf->maps.state, sizeof *live->state, fault);
+    live->slots = map_array(live->bpf->maps.account_slots, live->slot_count * sizeof *live->slots, fault);
+    if (!live->state || !live->slots)
+        return -ENOMEM;
     live->state->netns = own_namespace();
     live->state->wake_at = map_entries / 2;
     live_set_clock(live);
@@ -178,6 +192,9 @@ static int start(struct live *live, const struct live_options *options, struct f
 {
     (void)bpf_map__set_max_entries(live->bpf->maps.flows_a, options->map_entries);
     (void)bpf_map__set_max_entries(live->bpf->maps.flows_b, options->map_entries);
+    int cpus = libbpf_num_possible_cpus();
+    if (cpus > 0)
+        (void)bpf_map__set_max_entries(live->bpf->maps.account_slots, (__u32)cpus * ACCOUNT_SLOTS);
     if (live->pins[0])
         adopt_maps(live);
     uint32_t generation = next_generation(live);
@@ -191,7 +208,7 @@ static int start(struct live *live, const struct live_options *options, struct f
             strerror(-r));
     r = live->pins[0] ? pin_maps(live, fault) : 0;
     if (r == 0)
-        r = map_state(live, options->map_entries, fault);
+        r = map_arrays(live, options->map_entries, fault);
     if (r == 0)
         r = find_active(live, fault);
     if (r < 0)
@@ -505,38 +522,6 @@ int live_clear(struct live *live, struct fault *fault)
     return for_each_batch(live, bpf_map_lookup_and_delete_batch, NULL, NULL, fault);
 }
 
-static void add_account(struct account *sum, const struct account *part)
-{
-    uint64_t *to = (uint64_t *)sum;
-    const uint64_t *from = (const uint64_t *)part;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        to[i] += from[i];
-}
-
-static int visit_accounts(int fd, const struct live_accounts *visit)
-{
-    int cpus = libbpf_num_possible_cpus();
-    AUTO_FREE struct account *parts = cpus > 0 ? calloc((size_t)cpus, sizeof *parts) : NULL;
-    if (!parts)
-        return -ENOMEM;
-    struct account_key key;
-    struct account_key next;
-    int r = bpf_map_get_next_key(fd, NULL, &next);
-    while (r == 0) {
-        key = next;
-        r = bpf_map_get_next_key(fd, &key, &next);
-        if (key.window >= visit->before || bpf_map_lookup_elem(fd, &key, parts) < 0)
-            continue;
-        struct account sum = {0};
-        for (int cpu = 0; cpu < cpus; cpu++)
-            add_account(&sum, &parts[cpu]);
-        visit->account(visit->context, &key, &sum);
-        if (visit->take)
-            (void)bpf_map_delete_elem(fd, &key);
-    }
-    return 0;
-}
-
 static void visit_discards(int fd, const struct live_accounts *visit)
 {
     struct discard_key key;
@@ -558,7 +543,7 @@ int live_visit_accounts(struct live *live, const struct live_accounts *visit, st
 {
     if (visit->discard)
         visit_discards(bpf_map__fd(live->bpf->maps.discards), visit);
-    int r = visit_accounts(bpf_map__fd(live->bpf->maps.accounts), visit);
+    int r = accounts_visit(live->slots, live->slot_count, bpf_map__fd(live->bpf->maps.accounts), visit);
     return r < 0 ? fault_set(fault, r, "cannot read the accounts: %s", strerror(-r)) : 0;
 }
 
@@ -605,6 +590,8 @@ void live_close(struct live *live)
         close(live->links[i]);
     if (live->state)
         (void)munmap(live->state, sizeof *live->state);
+    if (live->slots)
+        (void)munmap(live->slots, live->slot_count * sizeof *live->slots);
     flow_bpf__destroy(live->bpf);
     free(live->links);
     free(live->keys);

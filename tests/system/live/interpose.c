@@ -3,7 +3,7 @@
 /*
  * For LD_PRELOAD: puts a daemon into situations that are rare otherwise. The environment says which:
  * INTERPOSE_CLOCK=SECONDS   the wall clock is that much ahead
- * INTERPOSE_DIE_AT=MAP      killed just before it removes something from the kernel map of that name
+ * INTERPOSE_DIE_AFTER=TYPE  killed just after it has journaled a record of that type
  * INTERPOSE_BATCH_FAILS=N   the N-th batch look-up finds no memory
  */
 
@@ -11,8 +11,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 
 static long number_of(const char *name)
@@ -32,17 +34,18 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
     return r;
 }
 
-int bpf_map_delete_elem(int fd, const void *key)
+ssize_t writev(int fd, const struct iovec *parts, int count)
 {
-    static int (*real)(int, const void *);
-    const char *doomed = getenv("INTERPOSE_DIE_AT");
-    struct bpf_map_info info = {0};
-    __u32 len = sizeof info;
-    if (doomed && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && strcmp(info.name, doomed) == 0)
-        raise(SIGKILL);
+    static ssize_t (*real)(int, const struct iovec *, int);
     if (!real)
-        real = (int (*)(int, const void *))dlsym(RTLD_NEXT, "bpf_map_delete_elem");
-    return real(fd, key);
+        real = (ssize_t(*)(int, const struct iovec *, int))dlsym(RTLD_NEXT, "writev");
+    ssize_t written = real(fd, parts, count);
+    uint32_t type = 0; /* the first member of a record's header */
+    if (count == 2 && parts[0].iov_len == 16)
+        memcpy(&type, parts[0].iov_base, sizeof type);
+    if (type && (long)type == number_of("INTERPOSE_DIE_AFTER"))
+        raise(SIGKILL);
+    return written;
 }
 
 int bpf_map_lookup_batch(int fd, void *in, void *out, void *keys, void *values, __u32 *count,

@@ -182,9 +182,10 @@ class Lab:
         _quiet(namespace)
         return namespace
 
-    def link(self, left, left_device, right, right_device):
+    def link(self, left, left_device, right, right_device, left_index=None):
         """A veth pair between two namespaces, up on both sides."""
-        left.ip("link", "add", left_device, "type", "veth", "peer", "name", right_device, "netns", right.name)
+        index = ["index", str(left_index)] if left_index else []
+        left.ip("link", "add", left_device, *index, "type", "veth", "peer", "name", right_device, "netns", right.name)
         left.ip("link", "set", left_device, "up")
         right.ip("link", "set", right_device, "up")
 

@@ -16,10 +16,10 @@ from .traffic import ICMP, UDP
 PACKETS, PAYLOAD = 17, 100
 
 
-def _wire_up(net, host, device, number):
+def _wire_up(net, host, device, number, index=None):
     """A new guest on a new link of the host: 10.78.N.2 behind `device` with 10.78.N.1."""
     guest = net.namespace(f"g{number}")
-    net.link(guest, "eth0", host, device)
+    net.link(host, device, guest, "eth0", index)
     lab.add_address(guest, "eth0", f"10.78.{number}.2/24")
     lab.add_address(host, device, f"10.78.{number}.1/24")
     lab.know_neighbour(guest, "eth0", host, device, f"10.78.{number}.1")
@@ -325,3 +325,18 @@ def test_identity_of_records(host, start):
         return
     names = ("account-id", "region", "subnet-id", "vpc-id", "az-id", "type", "version")
     assert _fields(records, *names) == {("123456789012", "eu-central-1", "subnet-0b", "vpc-0a", "lab-az2", "IPv4", "11")}
+
+
+def test_indexes_with_the_same_remainder(net, quiet_host, start, needs_daemon):
+    """Their accounts want the same slot of the kernel's: one of them is kept elsewhere, and both close."""
+    names = [f"p{number}" for number in range(3)]
+    guests = [_wire_up(net, quiet_host, name, number, 1000 + 64 * number) for number, name in enumerate(names)]
+    assert [quiet_host.ifindex(name) for name in names] == [1000, 1064, 1128]
+    daemon = start(quiet_host, [interface(name) for name in names])
+    for number, guest in enumerate(guests):
+        _send(guest, number, PACKETS + number)
+    packets, _ = _by_address(_finish(daemon, *guests))
+    assert packets == {(INGRESS, f"10.78.{number}.2"): PACKETS + number for number in range(3)}
+    assert "unaccounted for" not in daemon.log()
+    counted = {interface(name)["interface-id"] for name in names}
+    assert not counted & {record["interface-id"] for record in daemon.records("NODATA")}

@@ -50,13 +50,13 @@ def _flow(port, action=ACCEPT):
     return Flow("eth0", INGRESS, SOURCE, TARGET, 40000, port, UDP, action)
 
 
-@pytest.mark.parametrize("doomed", ["discards", "accounts"])
-def test_killed_between_noting_and_removing(host, prepared, library, doomed):
+@pytest.mark.parametrize("note", [6, 7], ids=["account", "discard"])
+def test_killed_between_noting_and_removing(host, prepared, library, note):
     """What the journal has and the kernel has not forgotten yet counts once."""
     host.host.nft("table inet q {\nchain c { type filter hook output priority 0; meta l4proto icmp drop\n}\n}")
     daemon = prepared([interface("eth0")])
     clock = _clock(48)
-    daemon.wrapper = _wrapper(library, clock=clock, die_at=doomed)
+    daemon.wrapper = _wrapper(library, clock=clock, die_after=note)
     daemon.start()
     traffic.udp(host.client, SOURCE, TARGET, 4999, 7, 100)  # nobody listens
     traffic.udp(host.client, SOURCE, TARGET, 20000, 5, 100)
