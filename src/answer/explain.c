@@ -3,14 +3,21 @@
 
 #include <string.h>
 
+#include "answer/reading.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "bpf/parse.h"
 #include "flow/flow.h"
+#include "parquet/files.h"
 
 #define PROGRESS_EVERY (1U << 16) /* records */
 
 enum { INTERFACES_CACHED = 1024 };
+
+static void input_cleanup(struct input **input)
+{
+    input_free(*input);
+}
 
 struct explain {
     const struct explain_options *options;
@@ -18,17 +25,6 @@ struct explain {
     struct policy_interface *cache[INTERFACES_CACHED]; /* those asked for last, by hash of the id */
     struct fault *fault;
 };
-
-static void input_cleanup(struct input **input)
-{
-    input_free(*input);
-}
-
-static bool is_word(const struct value *value, const char *word)
-{
-    size_t len = strlen(word);
-    return value->kind == VALUE_TEXT && value->len == len && memcmp(value->text, word, len) == 0;
-}
 
 /* The interface the record names, prepared; NULL when the documents do not know it. -ENOMEM. */
 static int find_interface(struct explain *explain, const struct record *record, struct policy_interface **ret)
@@ -39,7 +35,7 @@ static int find_interface(struct explain *explain, const struct record *record, 
     if (id->kind != VALUE_TEXT || id->len >= sizeof text)
         return 0;
     struct policy_interface **cached = &explain->cache[hash_bytes(id->text, id->len, 0) % INTERFACES_CACHED];
-    if (*cached && is_word(id, (*cached)->item.id)) {
+    if (*cached && reading_is_word(id, (*cached)->item.id)) {
         *ret = *cached;
         return 0;
     }
@@ -52,36 +48,18 @@ static int find_interface(struct explain *explain, const struct record *record, 
     return policy_prepare(explain->options->policy, found, explain->fault);
 }
 
-/* Records out of text keep their addresses as such. */
-static bool read_address(const struct value *value, struct address *ret)
-{
-    if (value->kind == VALUE_TEXT)
-        return address_parse(value->text, value->len, ret);
-    if (value->kind != VALUE_ADDRESS)
-        return false;
-    ret->family = (uint8_t)value->len;
-    memcpy(ret->bytes, value->address, sizeof ret->bytes);
-    return true;
-}
-
 /* False when neither flow-direction nor an own address tells. */
 static bool find_direction(const struct policy_interface *interface, const struct record *record,
                            const struct address *shown_source, const struct address *shown_destination,
                            bool *ret_egress)
 {
     const struct value *direction = &record->values[FIELD_FLOW_DIRECTION];
-    if (is_word(direction, "egress") || is_word(direction, "ingress")) {
+    if (reading_is_word(direction, "egress") || reading_is_word(direction, "ingress")) {
         *ret_egress = direction->text[0] == 'e';
         return true;
     }
     *ret_egress = policy_interface_owns(interface, shown_source);
     return *ret_egress || policy_interface_owns(interface, shown_destination);
-}
-
-static uint64_t number_or(const struct record *record, enum field_id field, uint64_t absent)
-{
-    const struct value *value = &record->values[field];
-    return value->kind == VALUE_NUMBER ? value->number : absent;
 }
 
 static bool is_partial(const struct record *record, const struct policy_packet *packet)
@@ -98,19 +76,19 @@ static const char *read_packet(const struct policy_interface *interface, const s
                                struct history_record *ret)
 {
     *ret = (struct history_record){0};
-    if (is_word(&record->values[FIELD_LOG_STATUS], "NODATA"))
+    if (reading_is_word(&record->values[FIELD_LOG_STATUS], "NODATA"))
         return "the record stands for an interval without traffic";
-    if (is_word(&record->values[FIELD_LOG_STATUS], "SKIPDATA"))
+    if (reading_is_word(&record->values[FIELD_LOG_STATUS], "SKIPDATA"))
         return "the record stands for records that were lost";
     struct address source = {0};
     struct address destination = {0};
-    bool has_source = read_address(&record->values[FIELD_SRCADDR], &source);
-    bool has_destination = read_address(&record->values[FIELD_DSTADDR], &destination);
+    bool has_source = reading_address(&record->values[FIELD_SRCADDR], &source);
+    bool has_destination = reading_address(&record->values[FIELD_DSTADDR], &destination);
     /* The packet's own addresses where they are recorded, else those the record shows. */
     ret->source = source;
     ret->destination = destination;
-    if (!(read_address(&record->values[FIELD_PKT_SRCADDR], &ret->source) || has_source) ||
-        !(read_address(&record->values[FIELD_PKT_DSTADDR], &ret->destination) || has_destination))
+    if (!(reading_address(&record->values[FIELD_PKT_SRCADDR], &ret->source) || has_source) ||
+        !(reading_address(&record->values[FIELD_PKT_DSTADDR], &ret->destination) || has_destination))
         return "the record lacks an address";
     if (ret->source.family != ret->destination.family)
         return "the addresses of the record are of different families";
@@ -123,13 +101,13 @@ static const char *read_packet(const struct policy_interface *interface, const s
     packet->destination = ret->destination.bytes;
     packet->family = ret->source.family;
     packet->protocol = (uint8_t)record->values[FIELD_PROTOCOL].number;
-    packet->source_port = (uint16_t)number_or(record, FIELD_SRCPORT, 0);
-    packet->destination_port = (uint16_t)number_or(record, FIELD_DSTPORT, 0);
+    packet->source_port = (uint16_t)reading_number(record, FIELD_SRCPORT, 0);
+    packet->destination_port = (uint16_t)reading_number(record, FIELD_DSTPORT, 0);
     packet->icmp = PARSE_ICMP_UNKNOWN;
     packet->partial = is_partial(record, packet);
-    ret->tcp_flags = (uint8_t)number_or(record, FIELD_TCP_FLAGS, 0);
-    ret->start_s = number_or(record, FIELD_START, 0);
-    ret->end_s = number_or(record, FIELD_END, ret->start_s);
+    ret->tcp_flags = (uint8_t)reading_number(record, FIELD_TCP_FLAGS, 0);
+    ret->start_s = reading_number(record, FIELD_START, 0);
+    ret->end_s = reading_number(record, FIELD_END, ret->start_s);
     return NULL;
 }
 
@@ -175,7 +153,7 @@ static void compare(const struct record *record, struct explained *explained, ui
     const struct value *action = &record->values[FIELD_ACTION];
     if (explained->decision.verdict == VERDICT_UNKNOWN || action->kind != VALUE_TEXT)
         return;
-    bool accepted = is_word(action, "ACCEPT");
+    bool accepted = reading_is_word(action, "ACCEPT");
     explained->agreement = accepted == (explained->decision.verdict == VERDICT_ACCEPT) ? AGREES : CONTRADICTS;
     if (explained->agreement == CONTRADICTS)
         explained->perhaps = guess_reason(record, explained, tcp_flags);
@@ -206,14 +184,6 @@ static int show(struct explain *explain, const struct record *record)
     return 0;
 }
 
-static void say_nothing(void *userdata, const char *path, uint64_t line, const char *reason)
-{
-    (void)userdata;
-    (void)path;
-    (void)line;
-    (void)reason;
-}
-
 /* One reading of the input. */
 static int read_all(struct explain *explain, const struct input_options *input_options,
                     int (*visit)(struct explain *explain, const struct record *record), uint64_t *ret_records)
@@ -221,14 +191,10 @@ static int read_all(struct explain *explain, const struct input_options *input_o
     CLEANUP(input_cleanup) struct input *input = NULL;
     const struct explain_options *options = explain->options;
     const struct record *record;
-    int r = input_open(&input, options->path, input_options, explain->fault);
-    if (r < 0)
-        return r;
+    int r = files_open_input(&input, options->path, input_options, explain->fault);
     *ret_records = 0;
-    while ((r = input_next(input, &record, explain->fault)) > 0) {
+    while (r >= 0 && (r = input_next(input, &record, explain->fault)) > 0) {
         r = visit(explain, record);
-        if (r < 0)
-            return r;
         if (++*ret_records % PROGRESS_EVERY == 0 && options->progress) {
             struct input_counts counts = input_counts(input);
             options->progress(options->context, counts.bytes, counts.bytes_total, *ret_records);
@@ -241,9 +207,7 @@ int explain_run(const struct explain_options *options, struct explain_counts *re
 {
     struct explain explain = {
         .options = options, .history = {.table = {.max_count = HISTORY_MAX_DEFAULT}}, .fault = fault};
-    struct input_options silent = *options->input;
-    silent.bad_line = say_nothing;
-    silent.bad_text = NULL;
+    struct input_options silent = reading_silent(options->input);
     *ret = (struct explain_counts){0};
     /* Damage that ends the first reading ends the second at the same place, where it is reported. */
     (void)!read_all(&explain, &silent, note, &ret->records);

@@ -41,7 +41,9 @@ static uint16_t number_of(struct judge *judge, const struct policy_packet *packe
         if (is_rule(&judge->rules.items[i], packet, decision))
             return (uint16_t)(i + 1);
     char *name = judge->rules.count < UINT16_MAX ? name_rule(judge, packet, decision) : NULL;
-    struct judge_rule *rule = name ? LIST_ADD(&judge->rules) : NULL;
+    if (!name)
+        return 0;
+    struct judge_rule *rule = LIST_ADD(&judge->rules);
     if (!rule) {
         free(name);
         return 0;

@@ -14,8 +14,9 @@
 #define HELP_WIDTH 100
 
 const struct command *const commands[] = {
-    &command_check_config, &command_convert, &command_explain,     &command_fields,
-    &command_manual,       &command_replay,  &command_show_status, NULL,
+    &command_check_config, &command_convert,     &command_diagnose,
+    &command_explain,      &command_fields,      &command_manual,
+    &command_replay,       &command_show_status, NULL,
 };
 
 const struct command *command_find(const char *name)

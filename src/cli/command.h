@@ -26,6 +26,7 @@ struct command {
 
 extern const struct command command_check_config;
 extern const struct command command_convert;
+extern const struct command command_diagnose;
 extern const struct command command_explain;
 extern const struct command command_fields;
 extern const struct command command_manual;

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "answer/explain.h"
@@ -14,6 +11,7 @@
 #include "cli/answers.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/twice.h"
 
 #define OUTPUT_CHUNK (256UL * 1024)
 #define RECORD_TEXT_MAX (64UL * 1024)
@@ -58,7 +56,7 @@ struct explanation {
     const struct command *command;
     struct settings settings;
     struct format input_format;
-    const char *name; /* of the input, for messages */
+    struct twice input;
     struct answers answers;
     struct buf out;
     int error; /* of standard output */
@@ -87,7 +85,7 @@ static void report_bad_line(void *context, const char *path, uint64_t line, cons
     struct explanation *explanation = context;
     (void)path; /* what stands in for standard input */
     progress_clear(&explanation->progress);
-    (void)fprintf(stderr, "%s:%" PRIu64 ": %s\n", explanation->name, line, reason);
+    (void)fprintf(stderr, "%s:%" PRIu64 ": %s\n", explanation->input.name, line, reason);
     explanation->bad_lines++;
 }
 
@@ -105,58 +103,19 @@ static void show(void *context, const struct explained *explained)
         flush(explanation);
 }
 
-/* The history is read before the first answer, so a pipe is kept in a file that has no name. */
-static int keep_stream(int from, struct fault *fault)
-{
-    char chunk[65536];
-    AUTO_FCLOSE FILE *file = tmpfile();
-    ssize_t got;
-    if (!file)
-        return fault_set(fault, -errno, "cannot keep standard input in a temporary file: %s",
-                         strerror(errno));
-    while ((got = read(from, chunk, sizeof chunk)) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        int r = got < 0 ? -errno : file_write_all(fileno(file), chunk, (size_t)got);
-        if (r < 0)
-            return fault_set(fault, r, "standard input: cannot keep it: %s", strerror(-r));
-    }
-    int fd = dup(fileno(file));
-    return fd < 0 ? fault_set(fault, -errno, "standard input: %s", strerror(errno)) : fd;
-}
-
-/* The record that the operands spell, as one line. */
-static int keep_operands(int count, char **words, struct fault *fault)
+/* The record that the operands spell, or the input. */
+static int open_records(struct explanation *explanation, int operands, char **words, struct fault *fault)
 {
     AUTO_BUF struct buf line = BUF_INIT(RECORD_TEXT_MAX);
-    AUTO_CLOSE int fd = memfd_create("record", MFD_CLOEXEC);
-    for (int i = 0; i < count; i++)
+    const char *from = explanation->settings.from;
+    if (operands == 0)
+        return twice_open(&explanation->input, from ? from : "-", fault);
+    for (int i = 0; i < operands; i++)
         buf_printf(&line, "%s%s", i ? " " : "", words[i]);
     buf_char(&line, '\n');
-    int r = fd < 0 ? -errno : line.failed ? -E2BIG : file_write_all(fd, line.data, line.len);
-    return r < 0 ? fault_set(fault, r, "the record: %s", strerror(-r)) : TAKE_FD(fd);
-}
-
-/* A descriptor whose contents can be read twice, or -1 for a named file. */
-static int open_records(struct explanation *explanation, int operands, char **words, int *ret,
-                        struct fault *fault)
-{
-    const char *from = explanation->settings.from;
-    struct stat status;
-    explanation->name = from ? from : "-";
-    *ret = -1;
-    if (operands > 0) {
-        explanation->name = "record";
-        *ret = keep_operands(operands, words, fault);
-    } else if (!from || strcmp(from, "-") == 0) {
-        *ret = keep_stream(STDIN_FILENO, fault);
-    } else if (stat(from, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
-        AUTO_CLOSE int fd = open(from, O_RDONLY | O_CLOEXEC);
-        *ret = fd < 0 ? fault_set(fault, -errno, "%s: %s", from, strerror(errno)) : keep_stream(fd, fault);
-    } else {
-        return 0;
-    }
-    return *ret < 0 ? *ret : 0;
+    if (line.failed)
+        return fault_set(fault, -E2BIG, "the record is longer than %lu bytes", RECORD_TEXT_MAX);
+    return twice_open_text(&explanation->input, "record", line.data, line.len, fault);
 }
 
 static int check_settings(struct explanation *explanation, int operands, struct fault *fault)
@@ -178,13 +137,12 @@ static void policy_cleanup(struct policy **policy)
     policy_free(*policy);
 }
 
-static int explain(struct explanation *explanation, struct policy *policy, const char *path,
-                   struct fault *fault)
+static int explain(struct explanation *explanation, struct policy *policy, struct fault *fault)
 {
     const struct input_options input = {
         .format = &explanation->input_format, .userdata = explanation, .bad_line = report_bad_line};
     const struct explain_options explain_options = {.policy = policy,
-                                                    .path = path,
+                                                    .path = explanation->input.path,
                                                     .input = &input,
                                                     .show = show,
                                                     .progress = show_progress,
@@ -210,9 +168,7 @@ static int run(const struct command *command, int argc, char **argv)
 {
     struct explanation explanation = {.command = command, .out = BUF_INIT(OUTPUT_CHUNK * 4)};
     CLEANUP(policy_cleanup) struct policy *policy = NULL;
-    AUTO_CLOSE int fd = -1;
     struct fault fault;
-    char path[32];
     int operands;
     int status;
     if (!command_begin(command, argc, argv, &explanation.settings, &operands, &status))
@@ -223,11 +179,10 @@ static int run(const struct command *command, int argc, char **argv)
     if (r < 0)
         return command_fail(command, command_status(r), "%s", fault.text);
     explanation.answers.json = explanation.settings.form == FORM_JSON;
-    r = open_records(&explanation, operands, argv, &fd, &fault);
-    if (r == 0) {
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        r = explain(&explanation, policy, fd >= 0 ? path : explanation.settings.from, &fault);
-    }
+    r = open_records(&explanation, operands, argv, &fault);
+    if (r == 0)
+        r = explain(&explanation, policy, &fault);
+    twice_close(&explanation.input);
     buf_done(&explanation.out);
     answers_done(&explanation.answers);
     return r < 0 ? command_fail(command, EXIT_DATA, "%s", fault.text) : EXIT_DONE;

@@ -139,8 +139,6 @@ static void collect(struct group_rules *rules, const struct policy *policy, cons
             if (rule->egress != egress || class_of(rule) != class)
                 continue;
             rules->rules[rules->count++] = rule;
-            if (class == CLASS_OPEN)
-                note_all_ports(rules, rule);
         }
     }
 }
@@ -159,6 +157,8 @@ static int compile_direction(struct group_rules *rules, const struct policy *pol
         return -ENOMEM;
     collect(rules, policy, set, egress, CLASS_OPEN);
     rules->open = rules->count;
+    for (uint32_t i = 0; i < rules->open; i++)
+        note_all_ports(rules, rules->rules[i]);
     collect(rules, policy, set, egress, CLASS_FIRM);
     rules->firm = rules->count;
     collect(rules, policy, set, egress, CLASS_DOUBTFUL);

@@ -201,9 +201,8 @@ void policy_track(const struct policy *policy, const struct policy_interface *in
     policy_decide(policy, interface, packet, view, ret);
     if (ret->verdict != VERDICT_ACCEPT)
         return;
-    if (ret->decider == DECIDER_CONNECTION)
-        carry_on(connection, packet, tcp_flags, second);
-    else if (connection && connection->direction == packet->egress && ret->tracked)
+    bool goes_on = connection && connection->direction == packet->egress && ret->tracked;
+    if (ret->decider == DECIDER_CONNECTION || goes_on)
         carry_on(connection, packet, tcp_flags, second);
     else if (ret->decider == DECIDER_SECURITY_GROUP && ret->tracked && policy_can_begin(packet))
         open_connection(tracker, &key, packet, tcp_flags, second);

@@ -111,9 +111,10 @@ static struct control read_acl(const void *context, uint32_t rule)
                             .doubt = entry->doubt};
 }
 
+/* By its prefix list: S3's, not DynamoDB's, which tracks. */
 static bool is_gateway_endpoint(const struct policy *policy, const struct policy_route *route)
 {
-    const struct policy_list *list = route->list ? LIST_FIND(&policy->lists, route->list) : NULL;
+    const struct policy_list *list = LIST_FIND(&policy->lists, route->list);
     return list && (!list->name || !strstr(list->name, ".dynamodb"));
 }
 

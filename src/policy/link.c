@@ -303,9 +303,11 @@ static int link_rule(struct loader *loader, const struct policy_group *group, st
     rule->group = group;
     if (rule->doubt)
         return 0;
-    if (rule->source == SOURCE_GROUP && !LIST_FIND(&policy->groups, rule->reference) &&
-        !is_carried(policy, rule->reference))
-        return doubt_rule(loader, group, rule, "the documents do not know");
+    if (rule->source == SOURCE_GROUP) {
+        const struct policy_group *named = LIST_FIND(&policy->groups, rule->reference);
+        if (!named && !is_carried(policy, rule->reference))
+            return doubt_rule(loader, group, rule, "the documents do not know");
+    }
     if (rule->source == SOURCE_PREFIX_LIST) {
         const struct policy_list *list = LIST_FIND(&policy->lists, rule->reference);
         if (!list || !list->has_entries)

@@ -93,13 +93,15 @@ static void tell_untold(const struct loader *loader)
 
 static int begin(struct loader *loader, struct fault *fault)
 {
-    loader->policy = calloc(1, sizeof *loader->policy);
-    if (loader->policy)
-        loader->policy->documents = json_array();
-    if (loader->policy && loader->policy->documents)
-        return 0;
-    policy_free(TAKE(loader->policy));
-    return fault_set(fault, -ENOMEM, "out of memory");
+    CLEANUP(policy_cleanup) struct policy *policy = calloc(1, sizeof *policy);
+    json_t *documents = json_array();
+    if (!policy || !documents) {
+        json_decref(documents);
+        return fault_set(fault, -ENOMEM, "out of memory");
+    }
+    policy->documents = documents;
+    loader->policy = TAKE(policy);
+    return 0;
 }
 
 static int finish(struct loader *loader, int r, const char *source, struct policy **ret, struct fault *fault)

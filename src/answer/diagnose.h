@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Did traffic from one end arrive at another, was it let through, did the answer come back: one outcome from
+ * the records of all interfaces that saw it, the records it rests on, and how complete these are.
+ */
+
+#include "base/address.h"
+#include "base/buf.h"
+#include "base/fault.h"
+#include "policy/policy.h"
+#include "record/input.h"
+
+#define SIGHTINGS_MAX 1000000
+
+enum outcome {
+    OUTCOME_ACCEPTED,
+    OUTCOME_REJECTED_REQUEST,
+    OUTCOME_REJECTED_RESPONSE,
+    OUTCOME_NO_RESPONSE,
+    OUTCOME_REFUSED,
+    OUTCOME_ONE_WAY,
+    OUTCOME_ABSENT,
+    OUTCOME_UNKNOWN,
+    OUTCOMES,
+};
+
+extern const char *const outcome_names[OUTCOMES];
+
+/* Where traffic comes from or goes to: an address, a block, or the id of an interface, instance or subnet. */
+struct endpoint {
+    const char *text;
+    POLICY_LIST(struct address_block) blocks; /* of an id: learnt from the records and the documents */
+    bool is_id;
+};
+
+struct question {
+    struct endpoint source;
+    struct endpoint destination;
+    int protocol; /* -1: any */
+    int port;     /* at the destination; -1: any */
+    uint64_t since_s;
+    uint64_t until_s;
+};
+
+/* A record of the traffic asked for. */
+struct sighting {
+    struct address client; /* the end that is to have begun */
+    struct address server;
+    uint16_t client_port;
+    uint16_t server_port;
+    uint8_t protocol;
+    uint8_t tcp_flags;
+    bool has_flags;
+    bool response; /* from the server */
+    bool rejected;
+    char interface_id[32];
+    uint64_t start_s;
+    uint64_t end_s;
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+/* What the records tell of an interface in the time asked for. */
+struct witness {
+    char interface_id[32];
+    struct address own[2]; /* may be its own; family 0 for none */
+    uint64_t records;
+    uint64_t nodata;
+    uint64_t skipdata;
+    uint64_t lost_packets; /* where SKIPDATA records say so */
+    bool own_known;        /* own[0] is certain */
+    bool is_source;        /* an id of the question means it */
+    bool is_destination;
+};
+
+/* A sentence, and the sightings [first, first + count) that it rests on. */
+struct evidence {
+    char *text; /* owned */
+    size_t first;
+    size_t count;
+};
+
+struct diagnosis {
+    enum outcome outcome;
+    POLICY_LIST(struct sighting) sightings;
+    POLICY_LIST(struct witness) witnesses;
+    POLICY_LIST(struct evidence) evidence;
+    uint64_t records;  /* read */
+    uint64_t not_held; /* sightings beyond SIGHTINGS_MAX */
+    uint64_t conversations;
+    bool complete;
+    const char *incomplete; /* why it is not */
+};
+
+/* "10.0.0.1", "10.0.0.0/8", "eni-…", "i-…", "subnet-…"; false for anything else. The text is borrowed. */
+bool endpoint_parse(struct endpoint *ret, const char *text);
+void endpoint_done(struct endpoint *endpoint);
+
+struct diagnose_options {
+    struct policy *policy;    /* NULL: none */
+    const char *const *paths; /* read twice: no pipes */
+    size_t path_count;
+    const struct input_options *input; /* mistakes are told in the first reading alone */
+};
+
+int diagnose_run(struct question *question, const struct diagnose_options *options, struct diagnosis *ret,
+                 struct fault *fault) MUST_USE;
+void diagnosis_done(struct diagnosis *diagnosis);

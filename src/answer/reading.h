@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What answers need of a record, and files of records read through. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/fault.h"
+#include "base/macro.h"
+#include "record/input.h"
+
+struct reading {
+    struct address source; /* the packet's own where it is recorded, else as shown */
+    struct address destination;
+    uint16_t source_port; /* 0 where not recorded */
+    uint16_t destination_port;
+    uint8_t protocol;
+    bool egress;
+    bool has_direction; /* flow-direction was recorded */
+};
+
+bool reading_is_word(const struct value *value, const char *word);
+uint64_t reading_number(const struct record *record, enum field_id field, uint64_t absent);
+
+/* False when the value is no address. Records out of text keep their addresses as such. */
+bool reading_address(const struct value *value, struct address *ret);
+
+/* False when addresses or the protocol are missing. */
+bool reading_addresses(const struct record *record, struct reading *ret);
+
+typedef int reading_visitor(void *context, const struct record *record);
+
+/* Every record of a file; a negative result of the visitor ends it and is returned. */
+int reading_file(const char *path, const struct input_options *options, reading_visitor *visit, void *context,
+                 struct fault *fault) MUST_USE;
+
+/* The same options without a word about bad lines, for a second reading. */
+struct input_options reading_silent(const struct input_options *options);

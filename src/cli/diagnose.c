@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "answer/diagnose.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/nearest.h"
+#include "base/num.h"
+#include "cli/command.h"
+#include "cli/twice.h"
+#include "cli/when.h"
+#include "record/json.h"
+
+#define PATHS_MAX 1024
+#define RECORDS_SHOWN 10 /* of one sentence */
+#define AROUND_S 300     /* before and after --at */
+#define OUTPUT_MAX (64UL * 1024 * 1024)
+
+enum form { FORM_TEXT, FORM_JSON };
+
+struct settings {
+    const char *at;
+    const char *destination;
+    const char *expect;
+    const char *from;
+    const char *input_format;
+    const char *policy;
+    const char *port;
+    const char *protocol;
+    const char *since;
+    const char *source;
+    const char *until;
+    unsigned form; /* enum form */
+};
+
+#define SETTING(member) .offset = offsetof(struct settings, member)
+#define TEXT_OPTION(option, member, what, words)                                                             \
+    {                                                                                                        \
+        .name = option, .metavar = what, .kind = OPTION_TEXT, SETTING(member), .help = words                 \
+    }
+#define END "an address, a block, or the id of an interface, instance or subnet"
+
+static const struct option options[] = {
+    TEXT_OPTION("src", source, "END", "where the traffic is to come from: " END),
+    TEXT_OPTION("dst", destination, "END", "where it is to go: " END),
+    TEXT_OPTION("port", port, "PORT",
+                "port at the destination, a number or a name (ssh, rdp, https); default: any"),
+    TEXT_OPTION("protocol", protocol, "NAME",
+                "tcp, udp, icmp, icmpv6 or a number; default: tcp with --port, else any"),
+    TEXT_OPTION(
+        "from", from, "FILE",
+        "records, in any form that convert reads; - is standard input; further files may follow as operands"),
+    TEXT_OPTION("input-format", input_format, "FORMAT",
+                "fields of lines that no header line precedes; default: default"),
+    TEXT_OPTION("since", since, "TIME",
+                "leave out records that end before: 2026-01-31T12:00:00Z, seconds since the epoch, "
+                "or 15m, 2h, 7d ago"),
+    TEXT_OPTION("until", until, "TIME", "leave out records that start after"),
+    TEXT_OPTION("at", at, "TIME", "the five minutes before and after"),
+    TEXT_OPTION("policy", policy, "DIR", "AWS documents, to name the rule as explain does"),
+    TEXT_OPTION("expect", expect, "OUTCOME", "exit with 0 if this is the outcome, and with 1 if not"),
+    {.name = "output",
+     .letter = 'o',
+     .metavar = "text|json",
+     .kind = OPTION_CHOICE,
+     SETTING(form),
+     .help = "sentences, or one JSON object; default: text"},
+    {.name = NULL},
+};
+
+struct run {
+    const struct command *command;
+    struct settings settings;
+    struct question question;
+    struct format input_format;
+    struct twice inputs[PATHS_MAX];
+    const char *paths[PATHS_MAX]; /* of the inputs */
+    size_t path_count;
+    int expected; /* enum outcome; -1 for none */
+    uint64_t bad_lines;
+};
+
+static void tell(void *context, const char *line)
+{
+    const struct run *run = context;
+    (void)command_fail(run->command, EXIT_DATA, "%s", line);
+}
+
+static const char *name_of(const struct run *run, const char *path)
+{
+    for (size_t i = 0; i < run->path_count; i++)
+        if (run->paths[i] == path)
+            return run->inputs[i].name;
+    return path;
+}
+
+static void report_bad_line(void *context, const char *path, uint64_t line, const char *reason)
+{
+    struct run *run = context;
+    (void)fprintf(stderr, "%s:%" PRIu64 ": %s\n", name_of(run, path), line, reason);
+    run->bad_lines++;
+}
+
+static int read_protocol(const char *text, int *ret, struct fault *fault)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } names[] = {{"tcp", 6}, {"udp", 17}, {"icmp", 1}, {"icmpv6", 58}, {"sctp", 132}};
+    uint64_t number;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(text, names[i].name) == 0) {
+            *ret = names[i].number;
+            return 0;
+        }
+    }
+    if (!num_parse_u64(text, strlen(text), UINT8_MAX, &number))
+        return fault_set(fault, -EINVAL, "--protocol '%s': tcp, udp, icmp, icmpv6 or a number to 255 is due",
+                         text);
+    *ret = (int)number;
+    return 0;
+}
+
+/* Names that people use; the rest is the system's table of services. */
+static int read_port(const char *text, int *ret, struct fault *fault)
+{
+    static const struct {
+        const char *name;
+        int port;
+    } names[] = {{"ssh", 22},     {"smtp", 25},       {"dns", 53},         {"http", 80},  {"https", 443},
+                 {"mssql", 1433}, {"oracle", 1521},   {"mysql", 3306},     {"rdp", 3389}, {"postgres", 5432},
+                 {"redis", 6379}, {"mongodb", 27017}, {"postgresql", 5432}};
+    uint64_t number;
+    if (num_parse_u64(text, strlen(text), UINT16_MAX, &number)) {
+        *ret = (int)number;
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(text, names[i].name) == 0) {
+            *ret = names[i].port;
+            return 0;
+        }
+    }
+    const struct servent *service = getservbyname(text, NULL);
+    if (!service)
+        return fault_set(fault, -EINVAL, "--port '%s': a port to 65535 or the name of a service is due",
+                         text);
+    *ret = (service->s_port & 255) << 8 | service->s_port >> 8;
+    return 0;
+}
+
+static int read_end(const char *option, const char *text, struct endpoint *ret, struct fault *fault)
+{
+    if (!text)
+        return fault_set(fault, -EINVAL, "--%s is missing: " END, option);
+    if (!endpoint_parse(ret, text))
+        return fault_set(fault, -EINVAL, "--%s '%s': " END " is due", option, text);
+    return 0;
+}
+
+static int read_time(const char *option, const char *text, uint64_t *ret, struct fault *fault)
+{
+    if (text && !when_parse(text, clock_wall_ns() / NS_PER_S, ret))
+        return fault_set(fault, -EINVAL,
+                         "--%s '%s': a time as 2026-01-31T12:00:00Z, seconds since the epoch, or 15m is due",
+                         option, text);
+    return 0;
+}
+
+static int read_times(const struct settings *settings, struct question *question, struct fault *fault)
+{
+    uint64_t at;
+    question->until_s = UINT64_MAX;
+    if (settings->at && (settings->since || settings->until))
+        return fault_set(fault, -EINVAL, "--at, or --since and --until: not both");
+    int r = read_time("since", settings->since, &question->since_s, fault);
+    if (r == 0)
+        r = read_time("until", settings->until, &question->until_s, fault);
+    if (r == 0)
+        r = read_time("at", settings->at, &at, fault);
+    if (r == 0 && settings->at) {
+        question->since_s = at > AROUND_S ? at - AROUND_S : 0;
+        question->until_s = at + AROUND_S;
+    }
+    return r;
+}
+
+static int read_expected(struct run *run, struct fault *fault)
+{
+    const char *word = run->settings.expect;
+    struct nearest nearest = {.wanted = word, .len = word ? strlen(word) : 0};
+    run->expected = -1;
+    for (int i = 0; word && i < OUTCOMES; i++) {
+        nearest_consider(&nearest, outcome_names[i]);
+        if (strcmp(word, outcome_names[i]) == 0)
+            run->expected = i;
+    }
+    if (word && run->expected < 0)
+        return fault_set(fault, -EINVAL, "--expect '%s' is no outcome; the nearest is %s", word,
+                         nearest.name);
+    return 0;
+}
+
+static int open_paths(struct run *run, int operands, char **argv, struct fault *fault)
+{
+    if (!run->settings.from)
+        return fault_set(fault, -EINVAL, "--from is missing: a file of records, or - for standard input");
+    if (operands >= PATHS_MAX)
+        return fault_set(fault, -EINVAL, "more than %d files", PATHS_MAX);
+    for (int i = 0; i <= operands; i++) {
+        struct twice *input = &run->inputs[run->path_count];
+        int r = twice_open(input, i ? argv[i - 1] : run->settings.from, fault);
+        if (r < 0)
+            return r;
+        run->paths[run->path_count++] = input->path;
+    }
+    return 0;
+}
+
+static int read_settings(struct run *run, int operands, char **argv, struct fault *fault)
+{
+    const struct settings *settings = &run->settings;
+    struct question *question = &run->question;
+    question->port = -1;
+    question->protocol = -1;
+    int r = read_end("src", settings->source, &question->source, fault);
+    if (r == 0)
+        r = read_end("dst", settings->destination, &question->destination, fault);
+    if (r == 0 && settings->port)
+        r = read_port(settings->port, &question->port, fault);
+    if (r == 0 && (settings->protocol || settings->port))
+        r = read_protocol(settings->protocol ? settings->protocol : "tcp", &question->protocol, fault);
+    if (r == 0)
+        r = read_times(settings, question, fault);
+    if (r == 0)
+        r = read_expected(run, fault);
+    if (r == 0)
+        r = format_parse(&run->input_format, settings->input_format ? settings->input_format : "default",
+                         fault);
+    if (r == 0)
+        r = open_paths(run, operands, argv, fault);
+    return r;
+}
+
+static void print_address(struct buf *buf, const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    buf_append(buf, text, address_format(text, address->bytes, address->family));
+}
+
+static void json_member(struct buf *buf, const char *before, const char *text)
+{
+    buf_text(buf, before);
+    json_write_string(buf, text, strlen(text));
+}
+
+static void json_sighting(struct buf *buf, const struct sighting *one)
+{
+    json_member(buf, "{\"interface-id\":", one->interface_id);
+    buf_text(buf, ",\"srcaddr\":\"");
+    print_address(buf, one->response ? &one->server : &one->client);
+    buf_text(buf, "\",\"dstaddr\":\"");
+    print_address(buf, one->response ? &one->client : &one->server);
+    buf_printf(buf, "\",\"srcport\":%u,\"dstport\":%u,\"protocol\":%u",
+               one->response ? one->server_port : one->client_port,
+               one->response ? one->client_port : one->server_port, one->protocol);
+    buf_printf(buf,
+               ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"start\":%" PRIu64 ",\"end\":%" PRIu64
+               ",\"action\":\"%s\"",
+               one->packets, one->bytes, one->start_s, one->end_s, one->rejected ? "REJECT" : "ACCEPT");
+    if (one->has_flags)
+        buf_printf(buf, ",\"tcp-flags\":%u", one->tcp_flags);
+    buf_char(buf, '}');
+}
+
+static void json_evidence(struct buf *buf, const struct diagnosis *diagnosis)
+{
+    buf_text(buf, ",\"evidence\":[");
+    for (size_t i = 0; i < diagnosis->evidence.count; i++) {
+        const struct evidence *evidence = &diagnosis->evidence.items[i];
+        json_member(buf, i ? ",{\"text\":" : "{\"text\":", evidence->text);
+        buf_printf(buf, ",\"record_count\":%zu,\"records\":[", evidence->count);
+        for (size_t n = 0; n < evidence->count && n < RECORDS_SHOWN; n++) {
+            buf_text(buf, n ? "," : "");
+            json_sighting(buf, &diagnosis->sightings.items[evidence->first + n]);
+        }
+        buf_text(buf, "]}");
+    }
+    buf_char(buf, ']');
+}
+
+static void json_completeness(struct buf *buf, const struct run *run, const struct diagnosis *diagnosis)
+{
+    buf_printf(buf, ",\"completeness\":{\"complete\":%s,\"why\":", diagnosis->complete ? "true" : "false");
+    if (diagnosis->incomplete)
+        json_member(buf, "", diagnosis->incomplete);
+    else
+        buf_text(buf, "null");
+    buf_printf(buf, ",\"records\":%" PRIu64 ",\"bad_lines\":%" PRIu64 ",\"interfaces\":[", diagnosis->records,
+               run->bad_lines);
+    for (size_t i = 0; i < diagnosis->witnesses.count; i++) {
+        const struct witness *witness = &diagnosis->witnesses.items[i];
+        json_member(buf, i ? ",{\"interface-id\":" : "{\"interface-id\":", witness->interface_id);
+        buf_printf(buf,
+                   ",\"records\":%" PRIu64 ",\"nodata\":%" PRIu64 ",\"skipdata\":%" PRIu64
+                   ",\"lost-packets\":%" PRIu64 "}",
+                   witness->records, witness->nodata, witness->skipdata, witness->lost_packets);
+    }
+    buf_text(buf, "]}");
+}
+
+static void print_json(struct buf *buf, const struct run *run, const struct diagnosis *diagnosis)
+{
+    json_member(buf, "{\"outcome\":", outcome_names[diagnosis->outcome]);
+    buf_printf(buf, ",\"conversations\":%" PRIu64, diagnosis->conversations);
+    json_evidence(buf, diagnosis);
+    json_completeness(buf, run, diagnosis);
+    buf_text(buf, "}\n");
+}
+
+static void print_text(struct buf *buf, const struct diagnosis *diagnosis)
+{
+    buf_printf(buf, "%s\n", outcome_names[diagnosis->outcome]);
+    for (size_t i = 0; i < diagnosis->evidence.count; i++) {
+        const struct evidence *evidence = &diagnosis->evidence.items[i];
+        buf_printf(buf, "  %s\n", evidence->text);
+        bool last = i + 1 == diagnosis->evidence.count; /* the conclusion rests on all of them */
+        for (size_t n = 0; !last && n < evidence->count && n < RECORDS_SHOWN; n++) {
+            buf_text(buf, "    ");
+            json_sighting(buf, &diagnosis->sightings.items[evidence->first + n]);
+            buf_char(buf, '\n');
+        }
+        if (!last && evidence->count > RECORDS_SHOWN)
+            buf_printf(buf, "    and %zu more\n", evidence->count - RECORDS_SHOWN);
+    }
+    if (diagnosis->incomplete && diagnosis->conversations)
+        buf_printf(buf, "  The records are not complete: %s.\n", diagnosis->incomplete);
+}
+
+static int exit_status(const struct run *run, const struct diagnosis *diagnosis)
+{
+    if (run->expected >= 0)
+        return run->expected == (int)diagnosis->outcome ? EXIT_DONE : EXIT_NO;
+    return diagnosis->outcome == OUTCOME_ABSENT || diagnosis->outcome == OUTCOME_UNKNOWN ? EXIT_NO
+                                                                                         : EXIT_DONE;
+}
+
+static int print(const struct run *run, const struct diagnosis *diagnosis)
+{
+    AUTO_BUF struct buf out = BUF_INIT(OUTPUT_MAX);
+    if (run->settings.form == FORM_JSON)
+        print_json(&out, run, diagnosis);
+    else
+        print_text(&out, diagnosis);
+    int status = command_print(run->command, &out);
+    return status == EXIT_DONE ? exit_status(run, diagnosis) : status;
+}
+
+static int answer(struct run *run, struct fault *fault)
+{
+    struct policy *policy = NULL;
+    struct diagnosis diagnosis = {0};
+    const struct input_options input = {
+        .format = &run->input_format, .userdata = run, .bad_line = report_bad_line};
+    int r = run->settings.policy ? policy_load(&policy, run->settings.policy, tell, run, fault) : 0;
+    const struct diagnose_options diagnose_options = {
+        .policy = policy, .paths = run->paths, .path_count = run->path_count, .input = &input};
+    if (r == 0)
+        r = diagnose_run(&run->question, &diagnose_options, &diagnosis, fault);
+    int status =
+        r < 0 ? command_fail(run->command, command_status(r), "%s", fault->text) : print(run, &diagnosis);
+    diagnosis_done(&diagnosis);
+    policy_free(policy);
+    return status;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    struct run this_run = {.command = command};
+    struct fault fault;
+    int operands;
+    int status;
+    if (!command_begin(command, argc, argv, &this_run.settings, &operands, &status))
+        return status;
+    int r = read_settings(&this_run, operands, argv, &fault);
+    status = r < 0 ? command_fail(command, command_status(r), "%s", fault.text) : answer(&this_run, &fault);
+    for (size_t i = 0; i < this_run.path_count; i++)
+        twice_close(&this_run.inputs[i]);
+    endpoint_done(&this_run.question.source);
+    endpoint_done(&this_run.question.destination);
+    return status;
+}
+
+const struct command command_diagnose = {
+    .name = "diagnose",
+    .summary = "Tell whether traffic arrived, was let through, and was answered",
+    .operands = "[FILE...]",
+    .details =
+        "Looks for the records of one kind of traffic on all interfaces and gives one outcome: accepted,\n"
+        "rejected-request, rejected-response, no-response (let through, and nothing came back), refused "
+        "(the\n"
+        "host itself answered with a reset), one-way (only one direction is in the records), absent (the\n"
+        "records are complete and it was never there) or unknown (they are not complete), the sentences "
+        "that\n"
+        "lead to it with their records, and where to look next. The conversation that began last decides.\n\n"
+        "The exit status is 1 for absent and unknown; with --expect, 1 when the outcome is another.",
+    .example = "flowlog diagnose --src 10.0.1.5 --dst 10.0.2.7 --port ssh --from records.log",
+    .outcome = "says what became of SSH from 10.0.1.5 to 10.0.2.7",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""flowlog diagnose: each outcome from the records that show it."""
+
+import json
+
+import pytest
+
+from vpc import documents, entry, rule, run, write
+
+CLIENT, SERVER, C, S = "10.0.1.5", "10.0.2.7", "eni-c", "eni-s"
+HEADER = ("interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags "
+          "flow-direction\n")
+
+
+def record(eni, request, action="ACCEPT", flags=0, start=1000, port=22, client_port=40000, protocol=6):
+    ends = (CLIENT, SERVER, client_port, port) if request else (SERVER, CLIENT, port, client_port)
+    direction = "egress" if (eni == C) == request else "ingress"
+    return (f"{eni} {ends[0]} {ends[1]} {ends[2]} {ends[3]} {protocol} 5 300 {start} {start + 9} {action} OK {flags} "
+            f"{direction}\n")
+
+
+def empty(eni, status, start=1000):
+    return f"{eni} - - - - - - - {start} {start + 59} - {status} - -\n"
+
+
+def ask(folder, records, *arguments, source=CLIENT, destination=SERVER, port="ssh", status=0):
+    (folder / "records.log").write_text(HEADER + records)
+    done = run("diagnose", "--src", source, "--dst", destination, *(["--port", port] if port else []), "--from",
+               folder / "records.log", "-o", "json", *arguments)
+    assert (done.returncode, done.stderr) == (status, "")
+    return json.loads(done.stdout)
+
+
+SYN, SYN_ACK, RST = 2, 18, 4
+BOTH_ACCEPT = record(C, True, flags=SYN) + record(S, True, flags=SYN)
+OUTCOMES = {
+    "accepted": BOTH_ACCEPT + record(S, False, flags=SYN_ACK) + record(C, False, flags=SYN_ACK),
+    "rejected-request": record(C, True, flags=SYN) + record(S, True, "REJECT", SYN),
+    "rejected-response": BOTH_ACCEPT + record(S, False, "REJECT", SYN_ACK),
+    "no-response": BOTH_ACCEPT,
+    "refused": BOTH_ACCEPT + record(S, False, flags=RST) + record(C, False, flags=RST),
+    "one-way": record(S, False, flags=SYN_ACK),
+}
+
+
+@pytest.mark.parametrize("outcome, records", OUTCOMES.items())
+def test_outcomes(outcome, records, tmp_path):
+    answer = ask(tmp_path, records)
+    assert answer["outcome"] == outcome
+    assert answer["completeness"]["complete"]
+    rests_on = [item for item in answer["evidence"] if item["records"]]
+    assert rests_on and all(item["text"] for item in answer["evidence"])
+    assert sum(len(item["records"]) for item in rests_on[:-1]) == len(records.splitlines())
+
+
+@pytest.mark.parametrize("outcome, records", OUTCOMES.items())
+def test_expect(outcome, records, tmp_path):
+    ask(tmp_path, records, "--expect", outcome)
+    ask(tmp_path, records, "--expect", "absent", status=1)
+
+
+def test_mid_connection_without_answers_is_one_way(tmp_path):
+    assert ask(tmp_path, record(S, True))["outcome"] == "one-way"
+
+
+OTHERS = record(S, True, port=443, flags=SYN)
+
+
+def test_absent_and_unknown(tmp_path):
+    assert ask(tmp_path, OTHERS, status=1)["outcome"] == "absent"
+    assert ask(tmp_path, OTHERS + empty(S, "NODATA", 1060), status=1)["outcome"] == "absent"
+    answer = ask(tmp_path, OTHERS + empty(S, "SKIPDATA", 1060), status=1)
+    assert answer["outcome"] == "unknown" and "SKIPDATA" in answer["completeness"]["why"]
+    assert ask(tmp_path, OTHERS + empty("eni-x", "SKIPDATA", 1060), status=1)["outcome"] == "unknown"
+    assert ask(tmp_path, OTHERS, "--expect", "absent")["outcome"] == "absent"
+
+
+def test_lost_records_of_another_time_do_not_matter(tmp_path):
+    records = OTHERS + empty(S, "SKIPDATA", 9000)
+    assert ask(tmp_path, records, "--until", "2000", status=1)["outcome"] == "absent"
+    assert ask(tmp_path, records, "--at", "9000", status=1)["outcome"] == "unknown"
+
+
+def test_interfaces_that_are_not_there(tmp_path):
+    answer = ask(tmp_path, OTHERS, source="192.0.2.1", destination="192.0.2.2", status=1)
+    assert answer["outcome"] == "unknown" and "no record" in answer["completeness"]["why"]
+
+
+def test_ids_are_endpoints(tmp_path):
+    records = OUTCOMES["accepted"]
+    assert ask(tmp_path, records, source=C, destination=S)["outcome"] == "accepted"
+    assert ask(tmp_path, records, source=CLIENT, destination=S)["outcome"] == "accepted"
+    assert ask(tmp_path, records, source="10.0.1.0/24", destination=SERVER)["outcome"] == "accepted"
+
+
+def test_late_rejects_are_no_rejection(tmp_path):
+    late = record(S, True, "REJECT", start=1300)
+    assert ask(tmp_path, OUTCOMES["accepted"] + late)["outcome"] == "accepted"
+
+
+def test_who_began_without_a_port(tmp_path):
+    """Traffic that the other end began is not what was asked for."""
+    records = OUTCOMES["accepted"]
+    assert ask(tmp_path, records, port=None)["outcome"] == "accepted"
+    answer = ask(tmp_path, records, source=SERVER, destination=CLIENT, port=None, status=1)
+    assert answer["outcome"] == "absent"
+
+
+def test_the_last_conversation_decides(tmp_path):
+    again = record(S, True, "REJECT", SYN, start=5000, client_port=40001)
+    answer = ask(tmp_path, OUTCOMES["accepted"] + again)
+    assert (answer["outcome"], answer["conversations"]) == ("rejected-request", 2)
+    assert any("1 other conversation: accepted" in item["text"] for item in answer["evidence"])
+
+
+def test_ping(tmp_path):
+    ends = {"port": 0, "client_port": 0, "protocol": 1}
+    records = record(S, True, **ends) + record(S, False, "REJECT", start=1001, **ends)
+    assert ask(tmp_path, records, "--protocol", "icmp", port=None)["outcome"] == "rejected-response"
+
+
+def test_the_rule_is_named(tmp_path):
+    server = "172.31.16.139"
+    write(tmp_path, documents([rule("tcp", 22)], [], [entry(100, False, "allow"), entry(7, True, "deny")]))
+    eni = "eni-1235b8ca123456789"
+    records = (f"{eni} {CLIENT} {server} 40000 22 6 5 300 1000 1009 ACCEPT OK 2 ingress\n"
+               f"{eni} {server} {CLIENT} 22 40000 6 5 300 1000 1009 REJECT OK 18 egress\n")
+    answer = ask(tmp_path, records, "--policy", tmp_path, destination=server)
+    assert answer["outcome"] == "rejected-response"
+    assert any("Network ACL acl-1 denies it by egress entry 7" in item["text"] for item in answer["evidence"])
+
+
+def test_text_reads_in_sentences(tmp_path):
+    (tmp_path / "records.log").write_text(HEADER + OUTCOMES["no-response"])
+    done = run("diagnose", "--src", CLIENT, "--dst", SERVER, "--port", "22", "--from", tmp_path / "records.log")
+    assert done.stdout.startswith("no-response\n  The request was accepted on eni-c: 5 packets from 1970-01-01T00:16:40Z")
+    assert "Look behind the network" in done.stdout
+
+
+@pytest.mark.parametrize("arguments, why", [
+    (["--dst", SERVER], "--src is missing"), (["--src", "nowhere", "--dst", SERVER], "--src 'nowhere'"),
+    (["--src", CLIENT, "--dst", SERVER, "--expect", "acepted"], "the nearest is accepted"),
+    (["--src", CLIENT, "--dst", SERVER, "--port", "no-such-thing"], "--port"),
+    (["--src", CLIENT, "--dst", SERVER, "--since", "yesterday"], "--since"),
+    (["--src", CLIENT, "--dst", SERVER, "--at", "5", "--until", "6"], "not both")])
+def test_wrong_use(arguments, why, tmp_path):
+    (tmp_path / "records.log").write_text(HEADER)
+    done = run("diagnose", "--from", tmp_path / "records.log", *arguments)
+    assert done.returncode == 2 and why in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("since, outcome", [("1970-01-01T00:16:00Z", "accepted"), ("1970-01-01T02:00:00+01:00", "unknown"),
+                                            ("1970-01-02", "unknown"), ("1009", "accepted"), ("1010", "unknown")])
+def test_times(since, outcome, tmp_path):
+    answer = ask(tmp_path, OUTCOMES["accepted"], "--since", since, status=1 if outcome == "unknown" else 0)
+    assert answer["outcome"] == outcome
+
+
+def test_standard_input_and_several_files(tmp_path):
+    lines = OUTCOMES["accepted"].splitlines(keepends=True)
+    (tmp_path / "server.log").write_text(HEADER + lines[2])
+    done = run("diagnose", "--src", CLIENT, "--dst", SERVER, "--port", "22", "--from", "-", tmp_path / "server.log", "-o", "json",
+               text=HEADER + lines[1] + "rubbish\n")
+    assert json.loads(done.stdout)["outcome"] == "accepted"
+    assert done.stderr.startswith("-:3: ") and len(done.stderr.splitlines()) == 1
