@@ -16,6 +16,8 @@
 #include "policy/decide.h"
 #include "policy/reason.h"
 
+enum { OWN_MAX = 4096 }; /* own addresses learnt of an interface */
+
 const char *const outcome_names[OUTCOMES] = {
     [OUTCOME_ACCEPTED] = "accepted",
     [OUTCOME_REJECTED_REQUEST] = "rejected-request",
@@ -137,28 +139,58 @@ static bool is_named(const struct endpoint *endpoint, const struct record *recor
     return false;
 }
 
-/* Of a record without direction either end may be the interface's own: what stands in all of them is kept. */
-static void narrow_own(struct witness *witness, const struct address *source,
-                       const struct address *destination)
+static bool is_own(const struct witness *witness, const struct address *address)
 {
-    if (witness->own_known)
-        return;
-    if (witness->own[0].family == 0 && witness->own[1].family == 0) {
-        witness->own[0] = *source;
-        witness->own[1] = *destination;
-        return;
-    }
-    for (int i = 0; i < 2; i++)
-        if (!address_equal(&witness->own[i], source) && !address_equal(&witness->own[i], destination))
-            witness->own[i].family = 0;
+    for (size_t i = 0; i < witness->own.count; i++)
+        if (address_equal(&witness->own.items[i], address))
+            return true;
+    return false;
+}
+
+static int add_own(struct witness *witness, const struct address *address)
+{
+    if (witness->own.count >= OWN_MAX || is_own(witness, address))
+        return 0;
+    struct address *own = LIST_ADD(&witness->own);
+    if (!own)
+        return -ENOMEM;
+    *own = *address;
+    return 0;
+}
+
+/* Of a record without direction either end may be the interface's own: what stands in all of them is kept. */
+static int narrow_own(struct witness *witness, const struct reading *reading)
+{
+    size_t kept = 0;
+    if (!witness->own_seen &&
+        (add_own(witness, &reading->source) < 0 || add_own(witness, &reading->destination) < 0))
+        return -ENOMEM;
+    for (size_t i = 0; i < witness->own.count; i++)
+        if (address_equal(&witness->own.items[i], &reading->source) ||
+            address_equal(&witness->own.items[i], &reading->destination))
+            witness->own.items[kept++] = witness->own.items[i];
+    witness->own.count = kept;
+    witness->own_seen = true;
+    return 0;
+}
+
+static int learn_own(struct witness *witness, const struct reading *reading)
+{
+    if (!reading->has_direction)
+        return witness->own_known ? 0 : narrow_own(witness, reading);
+    if (!witness->own_known)
+        witness->own.count = 0;
+    witness->own_known = witness->own_seen = true;
+    return add_own(witness, reading->egress ? &reading->source : &reading->destination);
 }
 
 static int learn_endpoints(struct diagnose *diagnose, const struct witness *witness)
 {
-    for (int i = 0; i < 2; i++) {
-        if (witness->is_source && endpoint_learn(&diagnose->question->source, &witness->own[i]) < 0)
+    for (size_t i = 0; i < witness->own.count; i++) {
+        const struct address *own = &witness->own.items[i];
+        if (witness->is_source && endpoint_learn(&diagnose->question->source, own) < 0)
             return -ENOMEM;
-        if (witness->is_destination && endpoint_learn(&diagnose->question->destination, &witness->own[i]) < 0)
+        if (witness->is_destination && endpoint_learn(&diagnose->question->destination, own) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -182,15 +214,7 @@ static int learn(void *context, const struct record *record)
         witness->nodata += reading_is_word(&record->values[FIELD_LOG_STATUS], "NODATA");
         witness->lost_packets += skipped ? reading_number(record, FIELD_X_LOST_PACKETS, 0) : 0;
     }
-    if (!reading_addresses(record, &reading))
-        return 0;
-    if (reading.has_direction && !witness->own_known) {
-        witness->own[0] = reading.egress ? reading.source : reading.destination;
-        witness->own[1].family = 0;
-        witness->own_known = true;
-    }
-    narrow_own(witness, &reading.source, &reading.destination);
-    return 0;
+    return reading_addresses(record, &reading) ? learn_own(witness, &reading) : 0;
 }
 
 /* Which of the two a record is: a request, an answer, or neither. */
@@ -521,16 +545,12 @@ static bool is_concerned(const struct question *question, const struct witness *
 {
     if (witness->is_source || witness->is_destination)
         return true;
-    bool any = false;
-    for (int i = 0; i < 2; i++) {
-        if (witness->own[i].family == 0)
-            continue;
-        any = true;
-        if (endpoint_has(&question->source, &witness->own[i]) ||
-            endpoint_has(&question->destination, &witness->own[i]))
+    for (size_t i = 0; i < witness->own.count; i++)
+        if (endpoint_has(&question->source, &witness->own.items[i]) ||
+            endpoint_has(&question->destination, &witness->own.items[i]))
             return true;
-    }
-    return !any && witness->skipdata > 0; /* nobody knows whose records were lost */
+    /* Where nobody knows whose records were lost, they may be those. */
+    return witness->skipdata > 0 && (witness->own.count == 0 || witness->own.count >= OWN_MAX);
 }
 
 /* How complete the records are of the interfaces that should have seen it. */
@@ -635,5 +655,7 @@ void diagnosis_done(struct diagnosis *diagnosis)
         free(diagnosis->evidence.items[i].text);
     free(diagnosis->evidence.items);
     free(diagnosis->sightings.items);
+    for (size_t i = 0; i < diagnosis->witnesses.count; i++)
+        free(diagnosis->witnesses.items[i].own.items);
     free(diagnosis->witnesses.items);
 }

@@ -65,12 +65,13 @@ struct sighting {
 /* What the records tell of an interface in the time asked for. */
 struct witness {
     char interface_id[32];
-    struct address own[2]; /* may be its own; family 0 for none */
+    POLICY_LIST(struct address) own; /* known to be its own, or the ends of records that may be */
     uint64_t records;
     uint64_t nodata;
     uint64_t skipdata;
     uint64_t lost_packets; /* where SKIPDATA records say so */
-    bool own_known;        /* own[0] is certain */
+    bool own_known;        /* by the direction of records; else by what stands in all of them */
+    bool own_seen;         /* some record has told something */
     bool is_source;        /* an id of the question means it */
     bool is_destination;
 };

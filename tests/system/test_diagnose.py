@@ -163,3 +163,19 @@ def test_standard_input_and_several_files(tmp_path):
                text=HEADER + lines[1] + "rubbish\n")
     assert json.loads(done.stdout)["outcome"] == "accepted"
     assert done.stderr.startswith("-:3: ") and len(done.stderr.splitlines()) == 1
+
+
+def test_lost_records_of_a_secondary_address(tmp_path):
+    other = record(S, True, port=443).replace(SERVER, "10.0.2.8")
+    records = OTHERS.replace(SERVER, "10.0.2.9") + other + empty(S, "SKIPDATA", 1060)
+    assert ask(tmp_path, records, destination="10.0.2.8", source="192.0.2.1", status=1)["outcome"] == "unknown"
+
+
+def test_own_address_without_direction(tmp_path):
+    """The address that stands in all records of the interface is its own."""
+    lines = "".join(f"2 1 eni-s 198.51.100.{host} {SERVER} 40000 443 6 1 60 1000 1009 ACCEPT OK\n" for host in (1, 2))
+    lost = "2 1 eni-x - - - - - - - 1000 1059 - SKIPDATA\n"
+    elsewhere = "2 1 eni-x 10.9.9.9 10.9.9.8 1 2 6 1 60 1000 1009 ACCEPT OK\n"
+    (tmp_path / "records.log").write_text(lines + elsewhere + lost)
+    done = run("diagnose", "--src", CLIENT, "--dst", SERVER, "--port", "22", "--from", tmp_path / "records.log")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "absent")
