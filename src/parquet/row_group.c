@@ -45,6 +45,7 @@ struct row_group {
     struct block *blocks;               /* the first is being filled, the others behind it are full */
     struct block *empty;
     size_t used; /* of the first block */
+    size_t text_bytes;
 };
 
 int schema_from_format(struct schema *ret, const struct format *format, struct fault *fault)
@@ -152,6 +153,11 @@ uint32_t row_group_rows(const struct row_group *group)
     return group->rows;
 }
 
+size_t row_group_text_bytes(const struct row_group *group)
+{
+    return group->text_bytes;
+}
+
 /* A block with room for `len` becomes the first. */
 static bool add_block(struct row_group *group, size_t len)
 {
@@ -178,6 +184,7 @@ static char *keep(struct row_group *group, const char *text, size_t len)
     char *kept = group->blocks->bytes + group->used;
     memcpy(kept, text, len);
     group->used += len;
+    group->text_bytes += len;
     return kept;
 }
 
@@ -381,5 +388,6 @@ void row_group_clear(struct row_group *group)
         group->empty = block;
     }
     group->used = 0;
+    group->text_bytes = 0;
     group->rows = 0;
 }

@@ -34,6 +34,9 @@ void row_group_free(struct row_group *group);
 
 uint32_t row_group_rows(const struct row_group *group);
 
+/* What its long texts take. */
+size_t row_group_text_bytes(const struct row_group *group);
+
 /* Copies the record's values; the group must have room for a row. -ENOMEM. */
 int row_group_add(struct row_group *group, const struct record *record) MUST_USE;
 

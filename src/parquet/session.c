@@ -63,7 +63,7 @@ static int set_options(const struct session *session, duckdb_config config,
         {"threads", threads},
         {"memory_limit", memory},
         {"temp_directory", ""},
-        {"preserve_insertion_order", "true"},
+        {"preserve_insertion_order", options->any_order ? "false" : "true"},
         {"autoinstall_known_extensions", "false"}, /* nothing is fetched from anywhere */
         {"autoload_known_extensions", "false"},
     };

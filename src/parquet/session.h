@@ -3,6 +3,8 @@
 
 /* An in-memory database of its own and a connection to it. Nothing here knows of Parquet. */
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "parquet/library.h"
 
@@ -15,6 +17,7 @@ struct session {
 struct session_options {
     unsigned threads;
     uint64_t memory_bytes; /* of what DuckDB accounts for; nothing is spilled to disk */
+    bool any_order;        /* rows may come in another order where there are several threads */
 };
 
 /* A session belongs to one thread at a time; several may be open. */

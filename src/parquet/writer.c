@@ -13,8 +13,9 @@
 
 #define ROWS_MAX 122880 /* of a row group: DuckDB's own default, whose readers work by multiples of it */
 #define ROWS_UNIT 2048  /* what DuckDB hands over at once */
-#define GROUP_BYTES (32 * 1024 * 1024)
-#define MEMORY_BYTES (160 * 1024 * 1024)
+#define GROUP_BYTES (24UL * 1024 * 1024)   /* of its rows, and as much again of long texts */
+#define COPY_BYTES (40UL * 1024 * 1024)    /* DuckDB's bound for the same */
+#define MEMORY_BYTES (256UL * 1024 * 1024) /* never reached: a multiple of what a row group takes */
 
 /*
  * COPY pulls rows from a table function and runs in a thread of its own, as records are pushed by the caller.
@@ -173,13 +174,14 @@ static uint32_t choose_rows(const struct schema *schema)
 static int start(struct parquet_writer *writer, int fd, enum parquet_codec codec, struct fault *fault)
 {
     static const char *const codecs[] = {[PARQUET_GZIP] = "gzip", [PARQUET_ZSTD] = "zstd"};
-    const struct session_options options = {.threads = 1, .memory_bytes = MEMORY_BYTES};
+    const struct session_options options = {
+        .threads = 1, .memory_bytes = MEMORY_BYTES, .any_order = true}; /* bounds of bytes want that */
     char name[SESSION_FILE_MAX];
     writer->fd = fd;
     (void)snprintf(writer->sql, sizeof writer->sql,
                    "COPY (FROM records()) TO '%s' (FORMAT parquet, CODEC '%s', "
-                   "ROW_GROUP_SIZE %u, USE_TMP_FILE false)",
-                   session_file_name(name, fd), codecs[codec], writer->rows_max);
+                   "ROW_GROUP_SIZE %u, ROW_GROUP_SIZE_BYTES %lu, USE_TMP_FILE false)",
+                   session_file_name(name, fd), codecs[codec], writer->rows_max, COPY_BYTES);
     int r = session_open(&writer->session, &options, fault);
     if (r == 0)
         r = register_rows(writer, fault);
@@ -221,7 +223,8 @@ static int tell_error(struct parquet_writer *writer, struct fault *fault)
     return fault_set(fault, writer->error, "%s: cannot write: %s", writer->name, writer->fault.text);
 }
 
-/* Whatever was handed over before is in the file now, since the group it was in is spare. */
+/* What was handed over before is in the file now, since the group it was in is spare, but for what DuckDB may
+ * hold back where long texts make row groups of its own measure. */
 static void note_size(struct parquet_writer *writer)
 {
     struct stat status;
@@ -260,11 +263,18 @@ static int hand_over(struct parquet_writer *writer, struct fault *fault)
     return r;
 }
 
+static bool is_full(const struct parquet_writer *writer)
+{
+    uint32_t rows = row_group_rows(writer->filling);
+    return rows == writer->rows_max ||
+           (rows % ROWS_UNIT == 0 && row_group_text_bytes(writer->filling) >= GROUP_BYTES);
+}
+
 int parquet_writer_add(struct parquet_writer *writer, const struct record *record, struct fault *fault)
 {
     if (row_group_add(writer->filling, record) < 0)
         return fault_set(fault, -ENOMEM, "%s: out of memory", writer->name);
-    return row_group_rows(writer->filling) == writer->rows_max ? hand_over(writer, fault) : 0;
+    return is_full(writer) ? hand_over(writer, fault) : 0;
 }
 
 int parquet_writer_close(struct parquet_writer *writer, struct fault *fault)

@@ -186,6 +186,30 @@ static void test_the_size_is_known_before_the_end(void **state)
     assert_int_equal(sizes[0], sizes[1]);
 }
 
+/* Row groups are ended by their bytes, too: all of these rows would be more than DuckDB is given. */
+static void test_long_texts_make_short_row_groups(void **state)
+{
+    enum { ROWS = 125000, LEN = 2400 };
+    struct format format;
+    struct record record = {0};
+    struct parquet_writer *writer;
+    struct fault fault = {0};
+    char text[LEN];
+    AUTO_CLOSE int fd = open("a.parquet", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    assert_int_equal(format_parse(&format, "${start} ${ecs-task-arn}", NULL), 0);
+    assert_int_equal(parquet_writer_open(&writer, fd, "a.parquet", &format, PARQUET_ZSTD, NULL), 0);
+    memset(text, 'x', sizeof text);
+    for (unsigned i = 0; i < ROWS; i++) {
+        (void)snprintf(text, 16, "%015u", i);
+        record_set_number(&record, FIELD_START, i);
+        record_set_text(&record, FIELD_ECS_TASK_ARN, text, sizeof text);
+        if (parquet_writer_add(writer, &record, &fault) < 0)
+            fail_msg("%s", fault.text);
+    }
+    if (parquet_writer_close(writer, &fault) < 0)
+        fail_msg("%s", fault.text);
+}
+
 static void *write_in_thread(void *path)
 {
     write_rows(path, FORMAT, 130000);
@@ -343,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_equal_rows_give_equal_bytes),
         cmocka_unit_test(test_a_path_is_no_pattern),
         cmocka_unit_test(test_the_size_is_known_before_the_end),
+        cmocka_unit_test(test_long_texts_make_short_row_groups),
         cmocka_unit_test(test_several_write_at_once),
         cmocka_unit_test(test_a_full_disk_is_a_fault),
         cmocka_unit_test(test_a_writer_can_be_abandoned),
