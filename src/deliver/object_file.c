@@ -202,7 +202,7 @@ bool object_writer_is_full(const struct object_writer *writer)
 
 int object_writer_close(struct object_writer *writer, uint64_t *ret_bytes, struct fault *fault)
 {
-    struct stat status;
+    struct stat status = {0};
     int r = writer->form->end(writer, fault);
     if (r == 0 && (fsync(writer->fd) < 0 || fstat(writer->fd, &status) < 0))
         r = write_fault(writer, -errno, fault);
