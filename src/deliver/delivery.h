@@ -31,12 +31,13 @@ struct delivery_counts {
     struct batch_sum taken; /* what was there at the start included */
     struct batch_sum delivered;
     struct batch_sum waiting;
-    struct batch_sum given_up; /* at a bound, or damaged on the disk */
-    struct batch_sum rejected; /* by the destination, for good */
-    uint64_t deliveries;       /* objects or batches confirmed */
-    uint64_t repeated;         /* deliveries that turned out to be there already */
-    uint64_t failures;         /* attempts that failed */
-    uint64_t items;            /* batches and objects in the spool */
+    struct batch_sum given_up;  /* at a bound, or damaged on the disk */
+    struct batch_sum rejected;  /* by the destination, for good */
+    uint64_t refused[REFUSALS]; /* records of `rejected` by the reason that the destination gave */
+    uint64_t deliveries;        /* objects or batches confirmed */
+    uint64_t repeated;          /* deliveries that turned out to be there already */
+    uint64_t failures;          /* attempts that failed */
+    uint64_t items;             /* batches and objects in the spool */
     uint64_t spool_bytes;
     uint64_t items_given_up;
     uint64_t items_rejected;

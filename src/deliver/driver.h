@@ -27,9 +27,10 @@ struct outcome {
     uint64_t not_before_ns; /* wall clock, for OUTCOME_RETRY; 0: the worker's own backoff */
     struct batch_sum
         rejected; /* of a delivered batch: what the destination refused for good (too old, too new) */
-    char object[PATH_MAX]; /* where a person finds what was delivered; "" when it has no name */
-    bool repeated;         /* delivered before, by a process that did not live to note it */
-    struct fault fault;    /* why it was not delivered, or not all of it */
+    char object[PATH_MAX];      /* where a person finds what was delivered; "" when it has no name */
+    bool repeated;              /* delivered before, by a process that did not live to note it */
+    uint64_t refused[REFUSALS]; /* records of `rejected` by reason */
+    struct fault fault;         /* why it was not delivered, or not all of it */
 };
 
 /* A finished object in the spool. Its bytes and key stay the same however often it is tried. */
@@ -63,3 +64,6 @@ const char *error_word_text(enum error_word word);
 
 extern const struct delivery_driver deliver_file_driver;
 extern const struct delivery_driver deliver_stdout_driver;
+extern const struct delivery_driver deliver_cloudwatch_driver;
+extern const struct delivery_driver deliver_firehose_driver;
+extern const struct delivery_driver deliver_kafka_driver;

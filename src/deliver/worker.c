@@ -79,6 +79,12 @@ void delivery_keep_bounds(struct delivery *delivery)
 
 /* One attempt. */
 
+static void count_refused(struct delivery_counts *counts, const struct outcome *outcome)
+{
+    for (size_t i = 0; i < REFUSALS; i++)
+        counts->refused[i] += outcome->refused[i];
+}
+
 static void settle_delivered(struct delivery *delivery, struct spool_item *item,
                              const struct outcome *outcome)
 {
@@ -89,6 +95,7 @@ static void settle_delivered(struct delivery *delivery, struct spool_item *item,
                                     .lost = item->sum.lost - rejected->lost};
     batch_sum_add(&counts->delivered, &taken);
     batch_sum_add(&counts->rejected, rejected);
+    count_refused(counts, outcome);
     counts->deliveries++;
     counts->repeated += outcome->repeated;
     counts->delivered_ns = clock_wall_ns();
@@ -135,6 +142,7 @@ static void settle(struct delivery *delivery, struct spool_item *item, const str
             settle_failed(delivery, outcome);
         break;
     case OUTCOME_REJECTED:
+        count_refused(&delivery->counts, outcome);
         delivery_reject(delivery, item, &outcome->fault);
         break;
     }

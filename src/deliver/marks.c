@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/marks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(LINE_DUE == 0, "marks_begin relies on calloc");
+
+bool marks_are_of(const struct marks *marks, const struct batch *batch)
+{
+    return marks->lines && marks->sequence == batch->head.sequence && marks->count == batch->line_count;
+}
+
+int marks_begin(struct marks *marks, const struct batch *batch)
+{
+    marks_done(marks);
+    uint8_t *lines = calloc(batch->line_count ? batch->line_count : 1, 1);
+    if (!lines)
+        return -ENOMEM;
+    *marks = (struct marks){.sequence = batch->head.sequence, .lines = lines, .count = batch->line_count};
+    marks->with[LINE_DUE] = batch->line_count;
+    return 0;
+}
+
+void marks_set(struct marks *marks, size_t line, enum line_mark mark)
+{
+    marks->with[marks->lines[line]]--;
+    marks->lines[line] = (uint8_t)mark;
+    marks->with[mark]++;
+}
+
+void marks_refuse(struct marks *marks, size_t line, enum refusal why)
+{
+    marks_set(marks, line, LINE_REFUSED);
+    marks->refused[why]++;
+}
+
+size_t marks_next(const struct marks *marks, size_t from, enum line_mark mark)
+{
+    if (from >= marks->count)
+        return marks->count;
+    const uint8_t *found = memchr(marks->lines + from, mark, marks->count - from);
+    return found ? (size_t)(found - marks->lines) : marks->count;
+}
+
+size_t marks_left(const struct marks *marks)
+{
+    return marks->count - marks->with[LINE_DELIVERED] - marks->with[LINE_REFUSED];
+}
+
+static struct batch_sum sum_refused(const struct marks *marks, const struct batch *batch)
+{
+    struct batch_sum whole = {0};
+    for (size_t i = 0; (i = marks_next(marks, i, LINE_REFUSED)) < marks->count; i++) {
+        const struct batch_line *line = &batch->lines[i];
+        const struct batch_sum sum = {.records = 1, .packets = line->packets, .lost = line->lost};
+        batch_sum_add(&whole, &sum);
+    }
+    return whole;
+}
+
+void marks_tell_outcome(const struct marks *marks, const struct batch *batch, const struct fault *refusal,
+                        struct outcome *ret)
+{
+    size_t refused = marks->with[LINE_REFUSED];
+    bool nothing = refused > 0 && refused == marks->count;
+    ret->kind = nothing ? OUTCOME_REJECTED : OUTCOME_DELIVERED;
+    ret->word = refused ? ERROR_UNKNOWN : ERROR_NONE;
+    ret->rejected = sum_refused(marks, batch);
+    ret->fault = *refusal;
+    memcpy(ret->refused, marks->refused, sizeof ret->refused);
+}
+
+void marks_done(struct marks *marks)
+{
+    free(marks->lines);
+    *marks = (struct marks){0};
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/service.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ANSWER_MAX (4UL << 20) /* Firehose tells of 500 records; some 100 bytes each */
+
+static int no_answer(struct aws_error *error, const char *target, struct fault *fault)
+{
+    *error = (struct aws_error){.class = AWS_ERROR_SERVER, .status = error->status};
+    return fault_set(fault, -EBADMSG, "%s: the answer is not the service's: no JSON object", target);
+}
+
+int service_call(struct aws_client *client, const char *target, const struct buf *body,
+                 const atomic_bool *cancelled, json_t **ret, struct aws_error *error, struct fault *fault)
+{
+    if (body->failed)
+        return fault_set(fault, -ENOMEM, "%s: out of memory", target);
+    AUTO_HTTP_ANSWER struct http_answer answer = HTTP_ANSWER_INIT(ANSWER_MAX);
+    int r = aws_client_call_json(client, target, body->data, body->len, cancelled, &answer, error, fault);
+    if (r < 0 || !ret)
+        return r;
+    json_t *json = answer.body.len ? json_loadb(answer.body.data, answer.body.len, 0, NULL) : NULL;
+    if (!json_is_object(json)) {
+        json_decref(json);
+        return no_answer(error, target, fault);
+    }
+    *ret = json;
+    return 0;
+}
+
+size_t service_index(const json_t *object, const char *name, size_t count, size_t otherwise)
+{
+    const json_t *member = json_object_get(object, name);
+    if (!json_is_integer(member) || json_integer_value(member) < 0)
+        return otherwise;
+    uint64_t index = (uint64_t)json_integer_value(member);
+    return index < count ? (size_t)index : count;
+}
+
+bool service_refuses(const struct aws_error *error, const char *code)
+{
+    return error->class == AWS_ERROR_REQUEST && strcmp(error->code, code) == 0;
+}
+
+void service_tell_error(const struct aws_error *error, struct outcome *ret)
+{
+    ret->kind = OUTCOME_RETRY;
+    switch (error->class) {
+    case AWS_ERROR_THROTTLED:
+        ret->word = ERROR_RATE_LIMITED;
+        break;
+    case AWS_ERROR_CREDENTIALS:
+    case AWS_ERROR_EXPIRED:
+    case AWS_ERROR_SKEWED:
+    case AWS_ERROR_ACCESS:
+    case AWS_ERROR_MISSING:
+    case AWS_ERROR_REDIRECTED:
+        ret->word = ERROR_ACCESS;
+        break;
+    default:
+        ret->word = ERROR_UNKNOWN;
+    }
+}

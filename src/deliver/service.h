@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the drivers of AWS's JSON services share: a call with its answer as JSON, and errors as outcomes. */
+
+#include <jansson.h>
+
+#include "aws/client.h"
+#include "deliver/driver.h"
+
+/*
+ * 0 and the answer, a JSON object that the caller frees; `ret` NULL where the service answers with nothing.
+ * Otherwise negative, with `error` and the fault. An answer of 2xx without the object does not come from the
+ * service, and is an AWS_ERROR_SERVER.
+ */
+int service_call(struct aws_client *client, const char *target, const struct buf *body,
+                 const atomic_bool *cancelled, json_t **ret, struct aws_error *error,
+                 struct fault *fault) MUST_USE;
+
+/* Member of an answer that must be an index of 0 to `count`; `otherwise` when it is not there. */
+size_t service_index(const json_t *object, const char *name, size_t count, size_t otherwise);
+
+/*
+ * Whether the service has found the request wrong in itself; `code` is its word for that. By the code alone:
+ * a 400 from something between us and the service must not cost records.
+ */
+bool service_refuses(const struct aws_error *error, const char *code);
+
+/* Any other error: to be tried again. */
+void service_tell_error(const struct aws_error *error, struct outcome *ret);

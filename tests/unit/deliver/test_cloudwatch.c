@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Against a server that takes nothing that the service's limits forbid (delivery.md 1.2). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "deliver/driver.h"
+#include "fake_service.h"
+#include "stream_batch.h"
+
+#define START 1700000000ULL
+
+/* What the service holds, and how it is to behave. */
+struct logs {
+    bool group_exists;
+    bool stream_exists[3];
+    json_t *events[3]; /* messages in the order of their coming */
+    unsigned calls, creations;
+    unsigned fail_at; /* the number of the PutLogEvents call that fails once, from 1 */
+    struct fake_answer failure;
+    const char *rejected; /* rejectedLogEventsInfo of every answer; NULL: none */
+};
+
+static int stream_of(const json_t *body)
+{
+    int interface = -1;
+    char end = 0;
+    const char *name = json_string_value(json_object_get(body, "logStreamName"));
+    assert_string_equal(json_string_value(json_object_get(body, "logGroupName")), "/flow/logs");
+    assert_int_equal(sscanf(name, "eni-%d-rejec%c", &interface, &end), 2);
+    return interface;
+}
+
+/* Every limit of one call. */
+static bool keeps_limits(const json_t *events)
+{
+    size_t i, bytes = 0;
+    json_int_t first = 0, before = 0;
+    const json_t *event;
+    json_array_foreach(events, i, event)
+    {
+        json_int_t timestamp = json_integer_value(json_object_get(event, "timestamp"));
+        size_t len = json_string_length(json_object_get(event, "message"));
+        first = i ? first : timestamp;
+        if (len == 0 || timestamp < before || timestamp - first > 24 * 3600 * 1000LL)
+            return false;
+        before = timestamp;
+        bytes += len + 26;
+    }
+    return json_array_size(events) >= 1 && json_array_size(events) <= 10000 && bytes <= 1048576;
+}
+
+static struct fake_answer put_events(struct logs *logs, const json_t *body)
+{
+    int stream = stream_of(body);
+    const json_t *events = json_object_get(body, "logEvents");
+    const json_t *event;
+    size_t i;
+    struct fake_answer answer = {.status = 200};
+    if (++logs->calls == logs->fail_at)
+        return logs->failure;
+    if (!logs->stream_exists[stream])
+        return fake_error(400, "ResourceNotFoundException");
+    if (!keeps_limits(events))
+        return fake_error(400, "InvalidParameterException");
+    json_array_foreach(events, i, event)(void)
+        json_array_append(logs->events[stream], json_object_get(event, "message"));
+    if (logs->rejected)
+        assert_true(asprintf(&answer.body, "{\"nextSequenceToken\":\"1\",\"rejectedLogEventsInfo\":%s}",
+                             logs->rejected) > 0);
+    else
+        answer.body = strdup("{\"nextSequenceToken\":\"1\"}");
+    return answer;
+}
+
+static struct fake_answer answer_logs(void *context, const char *action, const json_t *body)
+{
+    struct logs *logs = context;
+    if (strcmp(action, "PutLogEvents") == 0)
+        return put_events(logs, body);
+    logs->creations++;
+    if (strcmp(action, "CreateLogGroup") == 0) {
+        logs->group_exists = true;
+        return (struct fake_answer){.status = 200};
+    }
+    assert_string_equal(action, "CreateLogStream");
+    if (!logs->group_exists)
+        return fake_error(400, "ResourceNotFoundException");
+    bool *exists = &logs->stream_exists[stream_of(body)];
+    if (*exists)
+        return fake_error(400, "ResourceAlreadyExistsException");
+    *exists = true;
+    return (struct fake_answer){.status = 200};
+}
+
+struct scene {
+    struct logs logs;
+    struct fake_service *service;
+    struct stream_batch made;
+    void *driver;
+    uint64_t progress;
+    atomic_bool cancelled;
+};
+
+static int set_up(void **state)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+    struct fault fault = {0};
+    for (int i = 0; i < 3; i++)
+        scene->logs.events[i] = json_array();
+    scene->service = fake_service_start(answer_logs, &scene->logs);
+    const struct destination_settings settings = {
+        .target = "/flow/logs",
+        .stream_suffix = "reject",
+        .aws = {.service = "logs",
+                .region = "eu-central-1",
+                .endpoint = fake_service_endpoint(scene->service)},
+    };
+    assert_int_equal(deliver_cloudwatch_driver.open(&scene->driver, &settings, &fault), 0);
+    stream_batch_init(&scene->made, 1);
+    *state = scene;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *scene = *state;
+    deliver_cloudwatch_driver.close(scene->driver);
+    fake_service_stop(scene->service);
+    for (int i = 0; i < 3; i++)
+        json_decref(scene->logs.events[i]);
+    stream_batch_done(&scene->made);
+    free(scene);
+    return 0;
+}
+
+static struct outcome send_batch(struct scene *scene)
+{
+    struct outcome outcome = {0};
+    deliver_cloudwatch_driver.send(scene->driver, &scene->made.batch, &scene->progress, &scene->cancelled,
+                                   &outcome);
+    return outcome;
+}
+
+/* Every line is in its interface's stream once, those of one start in the order of the batch. */
+static void assert_all_delivered(const struct scene *scene)
+{
+    size_t all = 0;
+    for (uint32_t stream = 0; stream < 3; stream++)
+        all += json_array_size(scene->logs.events[stream]);
+    assert_int_equal(all, scene->made.batch.line_count);
+    for (size_t i = 0; i < scene->made.batch.line_count; i++) {
+        const struct batch_line *line = &scene->made.batch.lines[i];
+        const json_t *events = scene->logs.events[line->interface];
+        const json_t *message;
+        size_t at, found = 0;
+        if (i % 997 && line->len < 1000)
+            continue; /* a sample of the short ones; the count above is of all */
+        json_array_foreach(events, at, message) found +=
+            json_string_length(message) == line->len &&
+            memcmp(json_string_value(message), line->text, line->len) == 0;
+        assert_int_equal(found, 1);
+    }
+}
+
+static void test_keeps_every_limit(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < 25013; i++) /* more than 10,000 of one stream, starts out of order */
+        stream_batch_add_long(&scene->made, i % 2, START + i * 7919 % 600, 90);
+    for (unsigned i = 0; i < 11; i++) /* more than a call's bytes; some beyond its span */
+        stream_batch_add_long(&scene->made, 2, START + (10 - i) * 20000, 250000);
+    stream_batch_add_long(&scene->made, 2, START, 1048576 - 26); /* a call by itself */
+    struct outcome outcome = send_batch(scene);
+    assert_string_equal(outcome.fault.text, "");
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(outcome.word, ERROR_NONE);
+    assert_int_equal(outcome.rejected.records, 0);
+    assert_int_equal(scene->progress, 25025);
+    assert_int_equal(scene->logs.creations, 5); /* stream, group, stream again; two more streams */
+    assert_all_delivered(scene);
+}
+
+static void test_refuses_what_no_call_can_hold(void **state)
+{
+    struct scene *scene = *state;
+    stream_batch_add_long(&scene->made, 0, START, 1048576 - 25);
+    stream_batch_add(&scene->made, 0, START, "small");
+    struct outcome outcome = send_batch(scene);
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(outcome.rejected.records, 1);
+    assert_int_equal(outcome.rejected.packets, 7);
+    assert_non_null(strstr(outcome.fault.text, "larger than the service takes"));
+    assert_int_equal(json_array_size(scene->logs.events[0]), 1);
+}
+
+static void test_accounts_for_rejected_events(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < 20; i++)
+        stream_batch_add_long(&scene->made, 0, START + i, 90);
+    scene->logs.rejected =
+        "{\"expiredLogEventEndIndex\":2,\"tooOldLogEventEndIndex\":5,\"tooNewLogEventStartIndex\":17}";
+    struct outcome outcome = send_batch(scene);
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(outcome.rejected.records, 8);
+    assert_int_equal(outcome.rejected.packets, 8 * 7);
+    assert_int_equal(outcome.refused[REFUSAL_EXPIRED], 2);
+    assert_int_equal(outcome.refused[REFUSAL_TOO_OLD], 3);
+    assert_int_equal(outcome.refused[REFUSAL_TOO_NEW], 3);
+    assert_int_equal(scene->progress, 12);
+    assert_non_null(strstr(outcome.fault.text, "3 events newer"));
+}
+
+static void test_retry_sends_only_the_rest(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < 30011; i++)
+        stream_batch_add_long(&scene->made, 0, START, 60);
+    scene->logs.fail_at = 4; /* the first finds no stream; two calls get through */
+    scene->logs.failure = fake_error(400, "ThrottlingException");
+    struct outcome outcome = send_batch(scene);
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_int_equal(outcome.word, ERROR_RATE_LIMITED);
+    assert_int_equal(scene->progress, 20000);
+    outcome = send_batch(scene);
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(scene->progress, 30011);
+    assert_all_delivered(scene);
+}
+
+static struct outcome outcome_of_failure(struct scene *scene, struct fake_answer failure)
+{
+    scene->logs.fail_at = scene->logs.calls + 1;
+    scene->logs.failure = failure;
+    return send_batch(scene);
+}
+
+static void test_tells_failures_apart(void **state)
+{
+    struct scene *scene = *state;
+    stream_batch_add(&scene->made, 0, START, "a line");
+    struct outcome outcome = outcome_of_failure(scene, fake_error(400, "AccessDeniedException"));
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_int_equal(outcome.word, ERROR_ACCESS);
+    outcome = outcome_of_failure(scene, fake_error(500, "ServiceUnavailableException"));
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_int_equal(outcome.word, ERROR_UNKNOWN);
+    outcome = outcome_of_failure(scene, fake_error(400, "InvalidParameterException"));
+    assert_int_equal(outcome.kind, OUTCOME_REJECTED);
+    assert_int_equal(outcome.refused[REFUSAL_INVALID], 1);
+    scene->made.batch.head.sequence++;
+    /* Not the service's own word, so no reason to lose records. */
+    outcome = outcome_of_failure(scene, (struct fake_answer){.status = 400, .body = strdup("no")});
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    outcome =
+        outcome_of_failure(scene, (struct fake_answer){.status = 200, .body = strdup("<html>hello</html>")});
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_non_null(strstr(outcome.fault.text, "not the service's"));
+    outcome = outcome_of_failure(scene, (struct fake_answer){.status = 200});
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_int_equal(json_array_size(scene->logs.events[0]), 0);
+    outcome = send_batch(scene);
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(json_array_size(scene->logs.events[0]), 1);
+}
+
+int main(void)
+{
+    (void)setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE", 1);
+    (void)setenv("AWS_SECRET_ACCESS_KEY", "example", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_keeps_every_limit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refuses_what_no_call_can_hold, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_accounts_for_rejected_events, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_retry_sends_only_the_rest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tells_failures_apart, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Against a server that takes nothing that the service's limits forbid (delivery.md 3.3). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <nettle/base64.h>
+
+#include "base/clock.h"
+#include "deliver/driver.h"
+#include "fake_service.h"
+#include "stream_batch.h"
+
+#define START 1700000000ULL
+#define RECORDS_MAX 100000
+
+/* What the service holds, and how it is to behave. */
+struct stream {
+    char *records[RECORDS_MAX];
+    size_t count;
+    unsigned calls;
+    unsigned fail_every; /* of the records that come, from the first on; 0: none fails */
+    const char *failure; /* the code of those */
+    unsigned seen;
+    unsigned fail_at; /* the number of the call that fails as a whole, from 1 */
+    struct fake_answer call_failure;
+};
+
+/* NUL-terminated; the length in *ret_len. */
+static char *decode(const json_t *record, size_t *ret_len)
+{
+    const json_t *data = json_object_get(record, "Data");
+    struct base64_decode_ctx context;
+    char *plain = malloc(BASE64_DECODE_LENGTH(json_string_length(data)) + 1);
+    base64_decode_init(&context);
+    if (!plain ||
+        !base64_decode_update(&context, ret_len, (uint8_t *)plain, json_string_length(data),
+                              json_string_value(data)) ||
+        !base64_decode_final(&context))
+        abort();
+    plain[*ret_len] = '\0';
+    return plain;
+}
+
+static json_t *take(struct stream *stream, char *plain)
+{
+    if (stream->fail_every && stream->seen++ % stream->fail_every == 0) {
+        free(plain);
+        return json_pack("{s:s, s:s}", "ErrorCode", stream->failure, "ErrorMessage", "Slow down.");
+    }
+    assert_true(stream->count < RECORDS_MAX);
+    stream->records[stream->count++] = plain;
+    return json_pack("{s:s}", "RecordId", "49");
+}
+
+static struct fake_answer answer_stream(void *context, const char *action, const json_t *body)
+{
+    struct stream *stream = context;
+    const json_t *records = json_object_get(body, "Records"), *record;
+    size_t i, bytes = 0;
+    json_t *responses = json_array();
+    assert_string_equal(action, "PutRecordBatch");
+    assert_string_equal(json_string_value(json_object_get(body, "DeliveryStreamName")), "flow-stream");
+    bool within = json_array_size(records) >= 1 && json_array_size(records) <= 500;
+    if (++stream->calls == stream->fail_at) {
+        json_decref(responses);
+        return stream->call_failure;
+    }
+    json_array_foreach(records, i, record)
+    {
+        size_t len;
+        char *plain = decode(record, &len);
+        within = within && len >= 1 && len <= 1024000;
+        bytes += len;
+        (void)json_array_append_new(responses, take(stream, plain));
+    }
+    within = within && bytes <= 4 << 20;
+    struct fake_answer answer = {.status = 200};
+    json_t *whole =
+        json_pack("{s:i, s:b, s:o}", "FailedPutCount", 0, "Encrypted", 0, "RequestResponses", responses);
+    answer.body = json_dumps(whole, 0);
+    json_decref(whole);
+    assert_true(within);
+    return answer;
+}
+
+struct scene {
+    struct stream stream;
+    struct fake_service *service;
+    struct stream_batch made;
+    void *driver;
+    uint64_t progress;
+    atomic_bool cancelled;
+};
+
+static void open_driver(struct scene *scene, enum framing framing)
+{
+    struct fault fault = {0};
+    const struct destination_settings settings = {
+        .target = "flow-stream",
+        .framing = framing,
+        .aws = {.service = "firehose",
+                .region = "eu-central-1",
+                .endpoint = fake_service_endpoint(scene->service)},
+    };
+    assert_int_equal(deliver_firehose_driver.open(&scene->driver, &settings, &fault), 0);
+}
+
+static int set_up(void **state)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+    scene->service = fake_service_start(answer_stream, &scene->stream);
+    stream_batch_init(&scene->made, 1);
+    open_driver(scene, FRAMING_RAW_LINE);
+    *state = scene;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *scene = *state;
+    deliver_firehose_driver.close(scene->driver);
+    fake_service_stop(scene->service);
+    for (size_t i = 0; i < scene->stream.count; i++)
+        free(scene->stream.records[i]);
+    stream_batch_done(&scene->made);
+    free(scene);
+    return 0;
+}
+
+static struct outcome send_batch(struct scene *scene)
+{
+    struct outcome outcome = {0};
+    deliver_firehose_driver.send(scene->driver, &scene->made.batch, &scene->progress, &scene->cancelled,
+                                 &outcome);
+    return outcome;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Every line once, in any order. */
+static void assert_all_delivered(struct scene *scene)
+{
+    const struct batch *batch = &scene->made.batch;
+    assert_int_equal(scene->stream.count, batch->line_count);
+    char **expected = calloc(batch->line_count, sizeof *expected);
+    assert_non_null(expected);
+    for (size_t i = 0; i < batch->line_count; i++)
+        expected[i] = strndup(batch->lines[i].text, batch->lines[i].len);
+    qsort(expected, batch->line_count, sizeof *expected, compare_texts);
+    qsort(scene->stream.records, scene->stream.count, sizeof(char *), compare_texts);
+    for (size_t i = 0; i < batch->line_count; i++) {
+        assert_string_equal(scene->stream.records[i], expected[i]);
+        free(expected[i]);
+    }
+    free(expected);
+}
+
+static void test_keeps_every_limit(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < 3001; i++)
+        stream_batch_add_long(&scene->made, i % 3, START, 100);
+    for (unsigned i = 0; i < 9; i++)
+        stream_batch_add_long(&scene->made, 0, START, 1024000); /* four go into a call */
+    struct outcome outcome = send_batch(scene);
+    assert_string_equal(outcome.fault.text, "");
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(scene->progress, 3010);
+    assert_all_delivered(scene);
+}
+
+static void test_refuses_what_no_call_can_hold(void **state)
+{
+    struct scene *scene = *state;
+    stream_batch_add_long(&scene->made, 0, START, 1024001);
+    stream_batch_add(&scene->made, 0, START, "small");
+    struct outcome outcome = send_batch(scene);
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(outcome.rejected.records, 1);
+    assert_int_equal(outcome.rejected.packets, 7);
+    assert_int_equal(scene->stream.count, 1);
+}
+
+static void test_sends_only_the_failed_again(void **state)
+{
+    struct scene *scene = *state;
+    unsigned attempts = 0;
+    for (unsigned i = 0; i < 2003; i++)
+        stream_batch_add_long(&scene->made, 0, START, 100);
+    scene->stream.fail_every = 7;
+    scene->stream.failure = "ServiceUnavailableException";
+    struct outcome outcome;
+    while ((outcome = send_batch(scene)).kind == OUTCOME_RETRY) {
+        assert_int_equal(outcome.word, ERROR_RATE_LIMITED);
+        assert_true(outcome.not_before_ns > clock_wall_ns() - NS_PER_S);
+        assert_true(++attempts < 100);
+    }
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_true(attempts > 1);
+    assert_all_delivered(scene);
+}
+
+static struct outcome outcome_of_failure(struct scene *scene, struct fake_answer failure)
+{
+    scene->stream.fail_at = scene->stream.calls + 1;
+    scene->stream.call_failure = failure;
+    return send_batch(scene);
+}
+
+static struct outcome outcome_of_answer(struct scene *scene, const char *body)
+{
+    return outcome_of_failure(scene, (struct fake_answer){.status = 200, .body = strdup(body)});
+}
+
+static void test_believes_no_wrong_answer(void **state)
+{
+    static const char *const bodies[] = {
+        "<html>hello</html>",
+        "",
+        "[]",
+        "{}",
+        "{\"FailedPutCount\":0}",
+        "{\"FailedPutCount\":0,\"RequestResponses\":[]}",
+        "{\"FailedPutCount\":0,\"RequestResponses\":[{\"RecordId\":\"1\"},{\"RecordId\":\"2\"}]}",
+        "{\"FailedPutCount\":0,\"RequestResponses\":[{}]}",
+        "{\"FailedPutCount\":0,\"RequestResponses\":[7]}",
+    };
+    struct scene *scene = *state;
+    stream_batch_add(&scene->made, 0, START, "a line");
+    for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+        struct outcome outcome = outcome_of_answer(scene, bodies[i]);
+        assert_int_equal(outcome.kind, OUTCOME_RETRY);
+        assert_int_equal(outcome.word, ERROR_UNKNOWN);
+        assert_string_not_equal(outcome.fault.text, "");
+    }
+    assert_int_equal(send_batch(scene).kind, OUTCOME_DELIVERED);
+    assert_all_delivered(scene);
+}
+
+static void test_tells_failures_apart(void **state)
+{
+    struct scene *scene = *state;
+    stream_batch_add(&scene->made, 0, START, "a line");
+    struct outcome outcome = outcome_of_failure(scene, fake_error(400, "ResourceNotFoundException"));
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_int_equal(outcome.word, ERROR_ACCESS);
+    outcome = outcome_of_failure(scene, fake_error(400, "ThrottlingException"));
+    assert_int_equal(outcome.word, ERROR_RATE_LIMITED);
+    outcome = outcome_of_failure(scene, fake_error(503, "ServiceUnavailableException"));
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    outcome = outcome_of_failure(scene, fake_error(400, "InvalidArgumentException"));
+    assert_int_equal(outcome.kind, OUTCOME_REJECTED);
+    assert_int_equal(outcome.refused[REFUSAL_INVALID], 1);
+    scene->made.batch.head.sequence++;
+    outcome = outcome_of_failure(scene, (struct fake_answer){.status = 400, .body = strdup("no")});
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_int_equal(scene->stream.count, 0);
+}
+
+static void test_frames_as_asked(void **state)
+{
+    struct scene *scene = *state;
+    stream_batch_add(&scene->made, 0, START, "2 \"a\\b\" -");
+    assert_int_equal(send_batch(scene).kind, OUTCOME_DELIVERED);
+    deliver_firehose_driver.close(scene->driver);
+    open_driver(scene, FRAMING_NEWLINE);
+    assert_int_equal(send_batch(scene).kind, OUTCOME_DELIVERED);
+    deliver_firehose_driver.close(scene->driver);
+    open_driver(scene, FRAMING_JSON_MESSAGE);
+    assert_int_equal(send_batch(scene).kind, OUTCOME_DELIVERED);
+    assert_int_equal(scene->stream.count, 3);
+    assert_string_equal(scene->stream.records[0], "2 \"a\\b\" -");
+    assert_string_equal(scene->stream.records[1], "2 \"a\\b\" -\n");
+    assert_string_equal(scene->stream.records[2], "{\"message\":\"2 \\\"a\\\\b\\\" -\"}");
+}
+
+int main(void)
+{
+    (void)setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE", 1);
+    (void)setenv("AWS_SECRET_ACCESS_KEY", "example", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_keeps_every_limit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refuses_what_no_call_can_hold, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sends_only_the_failed_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_believes_no_wrong_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tells_failures_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_frames_as_asked, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
