@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "base/macro.h"
+#include "daemon/destination_text.h"
 #include "deliver/destination.h"
 #include "record/format.h"
 #include "topology/identity.h"
@@ -58,13 +59,18 @@ struct flow_log {
     enum parquet_codec codec;
     bool hive;
     bool hourly;
+    char *endpoint, *region, *profile, *role_arn, *external_id, *proxy, *ca_bundle; /* "" when not given */
+    bool use_fips;
+    enum framing framing;
+    enum kafka_security security_protocol;
+    enum kafka_mechanism sasl_mechanism;
+    char *credentials_file;    /* "" when not given */
     uint64_t publish_interval; /* seconds; the destination's own when none is given */
 
     /* Worked out from the above. */
     char id[FLOW_LOG_ID_MAX]; /* "fl-" + 17 hex digits, the same after a restart */
     struct format format;
-    enum destination_kind kind;
-    const char *folder; /* points into `destination` */
+    struct destination_text place; /* points into `destination` */
 };
 
 struct config {

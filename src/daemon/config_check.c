@@ -47,14 +47,32 @@ void config_check_subnet(struct config_reader *reader, struct yaml_node_s *node,
     }
 }
 
+/* What a destination cannot do, or needs. */
+static void check_destination_fits(struct config_reader *reader, struct yaml_node_s *node,
+                                   const struct flow_log *log)
+{
+    struct destination_text place;
+    if (!log->destination || destination_text_parse(&place, log->destination, NULL) < 0)
+        return;
+    bool service = place.kind == DESTINATION_CLOUDWATCH || place.kind == DESTINATION_FIREHOSE;
+    bool objects = place.kind == DESTINATION_FILE;
+    if (service && log->file_format != FILE_FORMAT_PLAIN_TEXT)
+        config_mistake(reader, node, "file-format", "found for %s, allowed there: plain-text",
+                       log->destination);
+    else if (!objects && log->file_format == FILE_FORMAT_PARQUET)
+        config_mistake(reader, node, "file-format", "found 'parquet' with %s, allowed: plain-text or json",
+                       log->destination);
+    bool sasl = log->security_protocol == KAFKA_SASL_PLAINTEXT || log->security_protocol == KAFKA_SASL_SSL;
+    if (place.kind == DESTINATION_KAFKA && sasl && log->credentials_file && !log->credentials_file[0])
+        config_mistake(reader, node, "credentials-file", "missing: security-protocol asks for it");
+}
+
 void config_check_flow_log(struct config_reader *reader, struct yaml_node_s *node, const void *list,
                            size_t index)
 {
     const struct flow_log *logs = list;
     const struct flow_log *log = &logs[index];
-    if (log->file_format == FILE_FORMAT_PARQUET && is_same(log->destination, "stdout"))
-        config_mistake(reader, node, "file-format",
-                       "found 'parquet' with stdout, allowed: plain-text or json");
+    check_destination_fits(reader, node, log);
     for (size_t i = 0; i < index; i++) {
         if (is_same(log->name, logs[i].name))
             config_mistake(reader, node, "name",

@@ -2,17 +2,17 @@
 #include "daemon/config_keys.h"
 
 #include <ctype.h>
-#include <limits.h>
 #include <string.h>
 
+#include "aws/endpoint.h"
 #include "base/address.h"
 #include "base/num.h"
 #include "daemon/config.h"
 #include "daemon/config_check.h"
+#include "daemon/destination_text.h"
 #include "record/format.h"
 
-#define ID_MAX 31                  /* what struct interface_identity holds */
-#define PATH_ROOM (PATH_MAX - 512) /* leaves the rest to what is made below */
+#define ID_MAX 31 /* what struct interface_identity holds */
 
 static bool is_made_of(const char *text, const char *set, size_t min, size_t max)
 {
@@ -147,22 +147,38 @@ static bool check_format(const char *text, struct fault *fault)
 
 static bool check_destination(const char *text, struct fault *fault)
 {
-    static const char *const later[] = {"s3://", "cloudwatch:", "firehose:", "kafka://"};
-    for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
-        if (strncmp(text, later[i], strlen(later[i])) != 0)
-            continue;
-        (void)fault_set(fault, 0, "found '%s', but %s destinations are not available in this version", text,
-                        later[i]);
+    struct destination_text parsed;
+    if (strncmp(text, "s3://", 5) == 0) {
+        (void)fault_set(fault, 0, "found '%s', but s3:// destinations are not available in this version",
+                        text);
         return false;
     }
-    if (strcmp(text, "stdout") == 0)
-        return true;
-    if (strncmp(text, "file:///", 8) != 0 || !check_path(text + 7, fault))
-        return false;
-    const char *last = strrchr(text, '/');
-    if (strcmp(last, "/AWSLogs") == 0) /* delivery.md 2.1 */
-        (void)fault_set(fault, 0, "found '%s', but AWSLogs is the name of a folder made below it", text);
-    return strcmp(last, "/AWSLogs") != 0;
+    return destination_text_parse(&parsed, text, fault) == 0;
+}
+
+/* Copied as they stand into requests and logs, so nothing that is not printed. */
+static bool check_printed(const char *text, struct fault *fault)
+{
+    for (const char *c = text; *c; c++)
+        if (!isgraph((unsigned char)*c))
+            return false;
+    return strlen(text) < 2048;
+}
+
+static bool check_endpoint(const char *text, struct fault *fault)
+{
+    struct endpoint endpoint;
+    return text[0] == '\0' || endpoint_parse(&endpoint, text, fault) == 0;
+}
+
+static bool check_aws_region(const char *text, struct fault *fault)
+{
+    return text[0] == '\0' || check_region(text, fault);
+}
+
+static bool check_file(const char *text, struct fault *fault)
+{
+    return text[0] == '\0' || check_path(text, fault);
 }
 
 #define RULE(member) .offset = offsetof(struct topology_rule, member)
@@ -439,11 +455,99 @@ static const struct config_key flow_log_keys[] = {
      FLOW_LOG(destination),
      .required = true,
      .check = check_destination,
-     .allowed = "file:///FOLDER or stdout",
+     .allowed = "file:///FOLDER, stdout, cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC",
      .help = "\"file:///FOLDER\" writes objects under FOLDER/AWSLogs in AWS's key layout; the path is taken "
              "as it stands, "
-             "without percent-decoding. \"stdout\" writes lines without a header to standard output."},
-    {.name = "endpoint", .type = KEY_TEXT, .standing = KEY_MISSING, .help = "Address of an S3 service."},
+             "without percent-decoding. \"stdout\" writes lines without a header to standard output. "
+             "\"cloudwatch:GROUP\" puts events into one log stream per interface, eni-...-all, -accept or "
+             "-reject; group "
+             "and streams are made when they are missing. \"firehose:STREAM\" puts one record per line. "
+             "\"kafka://HOST:PORT[,HOST:PORT...]/TOPIC\" sends one message per record, its key the interface "
+             "id. ARNs of "
+             "log groups and Firehose streams are taken, too."},
+    {.name = "endpoint",
+     .type = KEY_TEXT,
+     FLOW_LOG(endpoint),
+     .default_text = "",
+     .check = check_endpoint,
+     .allowed = "http[s]://HOST[:PORT][/PATH]",
+     .help = "Where the AWS service answers, when not at AWS."},
+    {.name = "region",
+     .type = KEY_TEXT,
+     FLOW_LOG(region),
+     .default_text = "",
+     .check = check_aws_region,
+     .allowed = "up to 31 lower-case letters, digits and '-'",
+     .help = "The destination's region. Default: that of its ARN; else the daemon's, where that is one of "
+             "AWS's or an "
+             "endpoint is given; else what the environment or the AWS profile says."},
+    {.name = "profile",
+     .type = KEY_TEXT,
+     FLOW_LOG(profile),
+     .default_text = "",
+     .check = check_printed,
+     .allowed = "the name of an AWS profile",
+     .help = "Credentials come from it. Default: as AWS's SDKs find them."},
+    {.name = "role-arn",
+     .type = KEY_TEXT,
+     FLOW_LOG(role_arn),
+     .default_text = "",
+     .check = check_printed,
+     .allowed = "the ARN of a role",
+     .help = "The role that is assumed for the delivery."},
+    {.name = "external-id",
+     .type = KEY_TEXT,
+     FLOW_LOG(external_id),
+     .default_text = "",
+     .check = check_printed,
+     .allowed = "the external id that the role asks for",
+     .help = "Given when the role is assumed."},
+    {.name = "proxy",
+     .type = KEY_TEXT,
+     FLOW_LOG(proxy),
+     .default_text = "",
+     .check = check_printed,
+     .allowed = "the URL of a proxy",
+     .help = "For AWS services. Default: as the environment says (https_proxy, no_proxy)."},
+    {.name = "ca-bundle",
+     .type = KEY_TEXT,
+     FLOW_LOG(ca_bundle),
+     .default_text = "",
+     .check = check_file,
+     .allowed = "an absolute path",
+     .help = "PEM file of the authorities that are trusted instead of the system's; for Kafka, too."},
+    {.name = "use-fips",
+     .type = KEY_BOOL,
+     FLOW_LOG(use_fips),
+     .default_text = "false",
+     .help = "AWS's FIPS endpoints."},
+    {.name = "framing",
+     .type = KEY_CHOICE,
+     FLOW_LOG(framing),
+     .words = "json-message|raw-line|newline",
+     .default_text = "json-message",
+     .help = "What a Firehose record is: \"json-message\" an object with the line as its \"message\", as AWS "
+             "sends it, "
+             "\"raw-line\" the line, \"newline\" the line with its newline."},
+    {.name = "security-protocol",
+     .type = KEY_CHOICE,
+     FLOW_LOG(security_protocol),
+     .words = "plaintext|ssl|sasl-plaintext|sasl-ssl",
+     .default_text = "plaintext",
+     .help = "How Kafka's brokers are spoken to."},
+    {.name = "sasl-mechanism",
+     .type = KEY_CHOICE,
+     FLOW_LOG(sasl_mechanism),
+     .words = "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512",
+     .default_text = "SCRAM-SHA-512",
+     .help = "How flowlogd proves who it is to them, where security-protocol is one of sasl."},
+    {.name = "credentials-file",
+     .type = KEY_TEXT,
+     FLOW_LOG(credentials_file),
+     .default_text = "",
+     .check = check_file,
+     .allowed = "an absolute path",
+     .help = "Two lines: the user name for that, and the password. Read when the daemon starts or reloads."},
     {.name = "publish-interval",
      .type = KEY_PERIOD,
      FLOW_LOG(publish_interval),
@@ -460,7 +564,9 @@ static const struct config_key flow_log_keys[] = {
      .default_text = "plain-text",
      .help =
          "\"plain-text\": gzip text with a header line. \"json\": gzip, a JSON object per line. \"parquet\": "
-         "AWS's column names and types; not to standard output, where the others are not compressed."},
+         "AWS's column names and types, in objects alone. To standard output and Kafka the others are not "
+         "compressed; log "
+         "groups and Firehose take plain-text."},
     {.name = "codec",
      .type = KEY_CHOICE,
      FLOW_LOG(codec),

@@ -3,12 +3,15 @@
 
 /* The table of configuration keys, and what a row says about one value. */
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/fault.h"
+
+#define PATH_ROOM (PATH_MAX - 512) /* of paths given; leaves the rest to what is made below */
 
 enum key_type {
     KEY_TEXT,      /* char *, owned */

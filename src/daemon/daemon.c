@@ -154,7 +154,7 @@ static int make_print_log(struct daemon *daemon, struct fault *fault)
                              .resource = (char *)"all",
                              .traffic_type = TRAFFIC_ALL,
                              .interval = 60,
-                             .kind = DESTINATION_STDOUT,
+                             .place = {.kind = DESTINATION_STDOUT},
                              .file_format = FILE_FORMAT_PLAIN_TEXT,
                              .publish_interval = WINDOW_SECONDS,
                              .id = "print"};

@@ -6,8 +6,8 @@
 
 #include "base/hash.h"
 #include "daemon/config.h"
+#include "daemon/config_keys.h"
 
-#define FILE_SCHEME "file://"
 #define FILE_PUBLISH_INTERVAL 60 /* every window */
 
 static bool same_text(const char *a, const char *b)
@@ -17,11 +17,11 @@ static bool same_text(const char *a, const char *b)
 
 bool flow_log_equal(const struct flow_log *a, const struct flow_log *b)
 {
-    return same_text(a->name, b->name) && same_text(a->resource, b->resource) &&
-           a->traffic_type == b->traffic_type && a->interval == b->interval &&
-           same_text(a->format_text, b->format_text) && same_text(a->destination, b->destination) &&
-           a->file_format == b->file_format && a->codec == b->codec && a->hive == b->hive &&
-           a->hourly == b->hourly && a->publish_interval == b->publish_interval;
+    AUTO_BUF struct buf one = BUF_INIT(256 * 1024);
+    AUTO_BUF struct buf other = BUF_INIT(256 * 1024);
+    config_keys_print(config_key_flow_logs->children, a, 0, &one);
+    config_keys_print(config_key_flow_logs->children, b, 0, &other);
+    return same_text(buf_string(&one), buf_string(&other));
 }
 
 const char *traffic_type_name(enum traffic_type type)
@@ -39,12 +39,36 @@ bool flow_log_covers(const struct flow_log *flow_log, const struct interface *in
            same_text(flow_log->resource, identity->vpc_id);
 }
 
+static const char *given(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+static struct aws_settings aws_settings_of(const struct config *config, const struct flow_log *flow_log)
+{
+    const struct destination_text *place = &flow_log->place;
+    const char *region = given(flow_log->region) ? flow_log->region : given(place->region);
+    return (struct aws_settings){
+        .service = place->kind == DESTINATION_CLOUDWATCH ? "logs" : "firehose",
+        .region = region ? region : config->topology.region,
+        .endpoint = given(flow_log->endpoint),
+        .profile = given(flow_log->profile),
+        .role_arn = given(flow_log->role_arn),
+        .external_id = given(flow_log->external_id),
+        .proxy = given(flow_log->proxy),
+        .ca_bundle = given(flow_log->ca_bundle),
+        .use_fips = flow_log->use_fips,
+    };
+}
+
 struct destination_settings flow_log_destination(const struct config *config, const struct flow_log *flow_log,
                                                  uint64_t origin)
 {
+    static const char *const suffixes[] = {
+        [TRAFFIC_ALL] = "all", [TRAFFIC_ACCEPT] = "accept", [TRAFFIC_REJECT] = "reject"};
     return (struct destination_settings){
-        .kind = flow_log->kind,
-        .folder = flow_log->folder,
+        .kind = flow_log->place.kind,
+        .folder = flow_log->place.folder,
         .file_format = flow_log->file_format,
         .codec = flow_log->codec,
         .hive = flow_log->hive,
@@ -53,6 +77,14 @@ struct destination_settings flow_log_destination(const struct config *config, co
         .region = config->topology.region,
         .flow_log_id = flow_log->id,
         .origin = origin,
+        .target = flow_log->place.target,
+        .stream_suffix = suffixes[flow_log->traffic_type],
+        .framing = flow_log->framing,
+        .kafka = {.brokers = flow_log->place.brokers,
+                  .security = flow_log->security_protocol,
+                  .mechanism = flow_log->sasl_mechanism,
+                  .credentials_file = flow_log->credentials_file},
+        .aws = aws_settings_of(config, flow_log),
     };
 }
 
@@ -71,10 +103,8 @@ int flow_log_resolve(struct flow_log *log, const struct topology *topology, stru
     AUTO_BUF struct buf key = BUF_INIT(64 * 1024);
     print_key(topology, log, &key);
     identity_format(log->id, sizeof log->id, "fl-", hash_bytes(buf_string(&key), key.len, 0));
-    bool is_file = strncmp(log->destination, FILE_SCHEME, strlen(FILE_SCHEME)) == 0;
-    log->kind = is_file ? DESTINATION_FILE : DESTINATION_STDOUT;
     if (!log->publish_interval)
         log->publish_interval = FILE_PUBLISH_INTERVAL;
-    log->folder = is_file ? log->destination + strlen(FILE_SCHEME) : NULL;
-    return format_parse(&log->format, log->format_text, fault);
+    int r = destination_text_parse(&log->place, log->destination, fault);
+    return r < 0 ? r : format_parse(&log->format, log->format_text, fault);
 }

@@ -245,6 +245,19 @@ static json_t *sums_status(const struct delivery_counts *counts, bool packets)
     return object;
 }
 
+/* Records that the destination took never, by its reason. */
+static json_t *refused_status(const struct delivery_counts *counts)
+{
+    static const char *const names[] = {
+        [REFUSAL_TOO_NEW] = "too-new",     [REFUSAL_TOO_OLD] = "too-old", [REFUSAL_EXPIRED] = "expired",
+        [REFUSAL_TOO_LARGE] = "too-large", [REFUSAL_INVALID] = "invalid",
+    };
+    json_t *object = json_object();
+    for (size_t i = 0; i < REFUSALS; i++)
+        json_object_set_new(object, names[i], json_integer((json_int_t)counts->refused[i]));
+    return object;
+}
+
 static json_t *flow_log_status(const struct publish *publish, size_t index)
 {
     const struct publisher *publisher = &publish->publishers[index];
@@ -253,12 +266,12 @@ static json_t *flow_log_status(const struct publish *publish, size_t index)
     delivery_counts(publisher->delivery, &counts);
     const char *error = counts.error[0] ? counts.error : publisher->error;
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "id", log->id, "name", log->name,
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "id", log->id, "name", log->name,
         "resource", log->resource, "traffic-type", traffic_type_name(log->traffic_type), "destination",
         log->destination ? log->destination : "stdout", "file-format", file_format_names[log->file_format],
         "last-object", counts.last_object, "deliver-logs-status", error[0] ? "FAILED" : "SUCCESS",
         "deliver-logs-error-message", counts.word, "error", error, "records", sums_status(&counts, false),
-        "packets", sums_status(&counts, true));
+        "packets", sums_status(&counts, true), "refused", refused_status(&counts));
     const struct number numbers[] = {
         {"interval", log->interval},
         {"deliveries", counts.deliveries},

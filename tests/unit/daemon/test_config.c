@@ -78,8 +78,8 @@ static void test_no_file_is_the_built_in_configuration(void **state)
     assert_int_equal(log->traffic_type, TRAFFIC_ALL);
     assert_int_equal(log->file_format, FILE_FORMAT_PARQUET);
     assert_int_equal(log->codec, PARQUET_ZSTD);
-    assert_int_equal(log->kind, DESTINATION_FILE);
-    assert_string_equal(log->folder, STATE "/store");
+    assert_int_equal(log->place.kind, DESTINATION_FILE);
+    assert_string_equal(log->place.folder, STATE "/store");
     struct format all;
     assert_int_equal(format_parse(&all, "all", NULL), 0);
     assert_int_equal(log->format.count, all.count);
@@ -114,7 +114,7 @@ static void test_a_relative_state_folder_is_made_absolute(void **state)
     struct config config AUTO_CONFIG;
     struct config_report report CLEANUP(config_report_done);
     assert_int_equal(config_load(&config, NULL, "st", &report), 0);
-    assert_string_equal(config.flow_logs[0].folder, store);
+    assert_string_equal(config.flow_logs[0].place.folder, store);
 }
 
 static void check_full_topology(const struct topology *topology)
@@ -151,8 +151,8 @@ static void test_every_key_arrives(void **state)
     assert_int_equal(logs[1].format.count, 14);
     assert_true(logs[1].hive && logs[1].hourly);
     assert_false(logs[0].hive || logs[0].hourly);
-    assert_string_equal(logs[1].folder, "/srv/archive/p");
-    assert_int_equal(logs[2].kind, DESTINATION_STDOUT);
+    assert_string_equal(logs[1].place.folder, "/srv/archive/p");
+    assert_int_equal(logs[2].place.kind, DESTINATION_STDOUT);
     assert_int_equal(logs[2].traffic_type, TRAFFIC_REJECT);
     assert_int_equal(logs[2].format.count, 2);
 }
@@ -289,19 +289,44 @@ static const struct {
     {"topology: {subnets: [{subnet-id: subnet-1, cidr: 10.0.0.0/8, vpc-id: vpc-1}, "
      "{subnet-id: subnet-1, cidr: 'fd00::/64', vpc-id: vpc-2}]}",
      "f.yaml:1: topology.subnets[1].vpc-id: found 'vpc-2', but subnets[0] puts subnet-1 into 'vpc-1'"},
-    {"flow-logs: [{name: a}]",
-     "f.yaml:1: flow-logs[0].destination: missing, allowed: file:///FOLDER or stdout"},
+    {"flow-logs: [{name: a}]", "f.yaml:1: flow-logs[0].destination: missing, allowed: file:///FOLDER, "
+                               "stdout, cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC"},
     {"flow-logs: [{destination: 's3://b/p'}]",
      "f.yaml:1: flow-logs[0].destination: found 's3://b/p', but s3:// "
      "destinations are not available in this version"},
     {"flow-logs: [{destination: 'file://x'}]",
-     "f.yaml:1: flow-logs[0].destination: found 'file://x', allowed: file:///FOLDER or stdout"},
+     "f.yaml:1: flow-logs[0].destination: found 'file://x', allowed: file:///FOLDER, stdout, "
+     "cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC"},
     {"flow-logs: [{destination: 'file:///x/AWSLogs'}]",
      "f.yaml:1: flow-logs[0].destination: found 'file:///x/AWSLogs', but AWSLogs is the name of a folder "
      "made "
      "below it"},
-    {"flow-logs: [{destination: stdout, endpoint: x}]",
-     "f.yaml:1: flow-logs[0].endpoint: not available in this version; remove it"},
+    {"flow-logs: [{destination: 'cloudwatch:aws/x'}]", "f.yaml:1: flow-logs[0].destination: found log group "
+                                                       "'aws/x', allowed: up to 512 letters, digits and '.', "
+                                                       "'-', '_', '/', '#', not beginning with aws/"},
+    {"flow-logs: [{destination: 'firehose:a b'}]",
+     "f.yaml:1: flow-logs[0].destination: found Firehose stream 'a b', allowed: up to 64 letters, digits and "
+     "'.', '-', '_'"},
+    {"flow-logs: [{destination: 'kafka://k:1,k/t'}]",
+     "f.yaml:1: flow-logs[0].destination: found brokers 'k:1,k', allowed: HOST:PORT, more of them after "
+     "commas"},
+    {"flow-logs: [{destination: 'kafka://k:70000/t'}]",
+     "f.yaml:1: flow-logs[0].destination: found brokers 'k:70000', allowed: HOST:PORT, more of them after "
+     "commas"},
+    {"flow-logs: [{destination: 'kafka://k:1'}]", "f.yaml:1: flow-logs[0].destination: found topic '', "
+                                                  "allowed: up to 249 letters, digits and '.', '-', '_'"},
+    {"flow-logs: [{destination: 'arn:aws:sqs:eu-central-1:1:q'}]",
+     "f.yaml:1: flow-logs[0].destination: found 'arn:aws:sqs:eu-central-1:1:q', allowed: file:///FOLDER, "
+     "stdout, cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC"},
+    {"flow-logs: [{destination: 'cloudwatch:g', file-format: json}]",
+     "f.yaml:1: flow-logs[0].file-format: found for cloudwatch:g, allowed there: plain-text"},
+    {"flow-logs: [{destination: 'kafka://k:1/t', security-protocol: sasl-ssl}]",
+     "f.yaml:1: flow-logs[0].credentials-file: missing: security-protocol asks for it"},
+    {"flow-logs: [{destination: 'cloudwatch:g', endpoint: x}]",
+     "f.yaml:1: flow-logs[0].endpoint: 'x' is no endpoint: expected http://HOST[:PORT] or "
+     "https://HOST[:PORT]"},
+    {"flow-logs: [{destination: 'firehose:s', framing: xml}]",
+     "f.yaml:1: flow-logs[0].framing: found 'xml', allowed: json-message, raw-line or newline"},
     {"flow-logs: [{destination: stdout, interval: 61}]",
      "f.yaml:1: flow-logs[0].interval: found '61', allowed: 60 or 600"},
     {"flow-logs: [{destination: stdout, traffic-type: all}]",
@@ -478,7 +503,7 @@ static void test_reload_takes_over_what_it_may(void **state)
     assert_int_equal(current.capture.map_entries, 262144);
     assert_int_equal(current.capture.exclude, EXCLUDE_DHCP | EXCLUDE_TIME_SYNC);
     assert_int_equal(current.flow_log_count, 3);
-    assert_string_equal(current.flow_logs[1].folder, "/srv/archive/p");
+    assert_string_equal(current.flow_logs[1].place.folder, "/srv/archive/p");
     assert_string_equal(current.topology.rules[0].device, "tap*");
     assert_int_equal(current.topology.subnet_count, 1);
     assert_int_equal(fresh.flow_log_count, 1);
@@ -512,6 +537,65 @@ static void test_destination_settings_follow_the_flow_log(void **state)
     assert_string_equal(settings.flow_log_id, config.flow_logs[1].id);
     assert_true(settings.hive && settings.hourly);
     assert_int_equal(settings.origin, 7);
+}
+
+static void test_stream_destinations(void **state)
+{
+    static const struct {
+        const char *text, *target, *brokers, *region;
+        enum destination_kind kind;
+    } cases[] = {
+        {"cloudwatch:/flow/logs", "/flow/logs", "", "", DESTINATION_CLOUDWATCH},
+        {"arn:aws-cn:logs:cn-north-1:123456789012:log-group:a/b:*", "a/b", "", "cn-north-1",
+         DESTINATION_CLOUDWATCH},
+        {"arn:aws:logs:eu-west-1:123456789012:log-group:g", "g", "", "eu-west-1", DESTINATION_CLOUDWATCH},
+        {"firehose:s.1", "s.1", "", "", DESTINATION_FIREHOSE},
+        {"arn:aws:firehose:eu-west-1:123456789012:deliverystream/s", "s", "", "eu-west-1",
+         DESTINATION_FIREHOSE},
+        {"arn:aws:firehose:eu-west-1:123456789012:deliverystream:s", "s", "", "eu-west-1",
+         DESTINATION_FIREHOSE},
+        {"kafka://k1:9092,[fd00::1]:9092/flows", "flows", "k1:9092,[fd00::1]:9092", "", DESTINATION_KAFKA},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct destination_text parsed;
+        assert_int_equal(destination_text_parse(&parsed, cases[i].text, NULL), 0);
+        assert_int_equal(parsed.kind, cases[i].kind);
+        assert_string_equal(parsed.target, cases[i].target);
+        assert_string_equal(parsed.brokers, cases[i].brokers);
+        assert_string_equal(parsed.region, cases[i].region);
+    }
+}
+
+static void test_stream_settings_follow_the_flow_log(void **state)
+{
+    struct config config AUTO_CONFIG;
+    parse_right(
+        &config,
+        "region: eu-central-1\n"
+        "flow-logs:\n"
+        "- {destination: 'cloudwatch:g', traffic-type: REJECT, profile: p, role-arn: r}\n"
+        "- {destination: 'arn:aws:firehose:eu-west-1:123456789012:deliverystream/s', framing: newline,\n"
+        "   endpoint: 'http://127.0.0.1:1', external-id: e}\n"
+        "- {destination: 'kafka://k:1/t', security-protocol: sasl-ssl, sasl-mechanism: SCRAM-SHA-256,\n"
+        "   credentials-file: /c, ca-bundle: /b}\n");
+    struct destination_settings logs = flow_log_destination(&config, &config.flow_logs[0], 7);
+    struct destination_settings firehose = flow_log_destination(&config, &config.flow_logs[1], 7);
+    struct destination_settings kafka = flow_log_destination(&config, &config.flow_logs[2], 7);
+    assert_string_equal(logs.stream_suffix, "reject");
+    assert_string_equal(logs.aws.service, "logs");
+    assert_string_equal(logs.aws.region, "eu-central-1");
+    assert_string_equal(logs.aws.profile, "p");
+    assert_string_equal(logs.aws.role_arn, "r");
+    assert_null(logs.aws.endpoint);
+    assert_string_equal(firehose.aws.service, "firehose");
+    assert_string_equal(firehose.aws.region, "eu-west-1");
+    assert_string_equal(firehose.aws.endpoint, "http://127.0.0.1:1");
+    assert_string_equal(firehose.aws.external_id, "e");
+    assert_int_equal(firehose.framing, FRAMING_NEWLINE);
+    assert_int_equal(kafka.kafka.security, KAFKA_SASL_SSL);
+    assert_int_equal(kafka.kafka.mechanism, KAFKA_SCRAM_SHA_256);
+    assert_string_equal(kafka.kafka.credentials_file, "/c");
+    assert_string_equal(kafka.aws.ca_bundle, "/b");
 }
 
 static void check_rows(const struct config_key *keys, struct buf *manual)
@@ -565,6 +649,8 @@ int main(void)
         cmocka_unit_test(test_reload_takes_over_what_it_may),
         cmocka_unit_test(test_flow_logs_cover_their_resource),
         cmocka_unit_test(test_destination_settings_follow_the_flow_log),
+        cmocka_unit_test(test_stream_destinations),
+        cmocka_unit_test(test_stream_settings_follow_the_flow_log),
         cmocka_unit_test(test_every_row_is_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
