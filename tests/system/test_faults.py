@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every kind of misbehaviour of an endpoint, for each destination behind one; in the end the account closes.
+
+Behind the endpoint that misbehaves stands moto, so what has arrived is what a service holds.
+"""
+
+import collections
+import json
+
+import pytest
+
+import fault_endpoint
+import services
+from delivering import Delivery, finish, interface, number
+
+BATCHES, RECORDS = 40, 500
+COUNT = BATCHES * RECORDS
+
+
+class CloudWatch:
+    destination = "cloudwatch:{name}"
+
+    def __init__(self, moto, name):
+        self.client, self.name = services.client("logs", moto.endpoint), name
+
+    def lines(self):
+        """Every event of every stream, which is its interface's."""
+        for stream in self.client.describe_log_streams(logGroupName=self.name)["logStreams"]:
+            name, token = stream["logStreamName"], None
+            while True:
+                options = {"nextToken": token} if token else {}
+                page = self.client.get_log_events(
+                    logGroupName=self.name, logStreamName=name, startFromHead=True, limit=10000, **options
+                )
+                if page["nextForwardToken"] == token:
+                    break
+                token = page["nextForwardToken"]
+                for event in page["events"]:
+                    assert name == interface(event["message"]) + "-all"
+                    assert event["timestamp"] == int(event["message"].split(" ")[10]) * 1000
+                    yield event["message"]
+
+
+class Firehose:
+    destination = "firehose:{name}"
+
+    def __init__(self, moto, name):
+        self.objects, firehose = services.client("s3", moto.endpoint), services.client("firehose", moto.endpoint)
+        self.name = name
+        self.objects.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": services.REGION})
+        bucket = {"RoleARN": "arn:aws:iam::123456789012:role/r", "BucketARN": f"arn:aws:s3:::{name}"}
+        firehose.create_delivery_stream(DeliveryStreamName=name, ExtendedS3DestinationConfiguration=bucket)
+
+    def lines(self):
+        """moto puts the records of a call behind each other into an object."""
+        decoder = json.JSONDecoder()
+        for page in self.objects.get_paginator("list_objects_v2").paginate(Bucket=self.name):
+            for item in page.get("Contents", []):
+                text = self.objects.get_object(Bucket=self.name, Key=item["Key"])["Body"].read().decode()
+                at = 0
+                while at < len(text):
+                    record, at = decoder.raw_decode(text, at)
+                    assert list(record) == ["message"]
+                    yield record["message"]
+
+
+KINDS = {"cloudwatch": CloudWatch, "firehose": Firehose}
+
+
+class Scene:
+    """A destination, an endpoint in front of it that has no faults yet, and what is delivered through it."""
+
+    def __init__(self, kind, folder, moto, **options):
+        name = f"faults-{kind}-{folder.name[-12:]}".replace("_", "-")
+        self.service = KINDS[kind](moto, name)
+        self.endpoint = fault_endpoint.FaultEndpoint(moto.port, [])
+        destination = self.service.destination.format(name=name)
+        self.delivery = Delivery(folder / kind, destination, endpoint=self.endpoint.endpoint, **options)
+
+    def check(self, counts):
+        assert counts["delivered"] == COUNT, counts
+        met = self.endpoint.counts
+        assert not self.endpoint.plan and all(met[fault] for fault in fault_endpoint.FAULTS), met
+        numbers = collections.Counter(map(number, self.service.lines()))
+        assert sorted(numbers) == list(range(COUNT))
+        # Repeated is only what a call had carried out whose answer did not come back: these services know no name
+        # by which a repetition could be told.
+        lost = sum(met[fault] for fault in ("lost answer", "cut answer"))
+        assert numbers.total() - COUNT <= lost * RECORDS, numbers.total()
+
+
+def test_every_fault_at_every_destination(tmp_path, moto):
+    """All destinations at once, as a stall takes the client half a minute."""
+    scenes = [Scene(kind, tmp_path, moto) for kind in KINDS]
+    try:
+        for scene in scenes:
+            for fault in fault_endpoint.FAULTS:  # with a good call between them
+                scene.endpoint.plan += [fault, None] if fault == "stall" else [fault, None, fault, None]
+        probes = [scene.delivery.start(BATCHES, RECORDS, wait_s=100) for scene in scenes]
+        for scene, probe in zip(scenes, probes, strict=True):
+            scene.check(finish(probe))
+    finally:
+        for scene in scenes:
+            scene.endpoint.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_endpoint_that_is_dead_for_long(kind, tmp_path, moto):
+    """The spool is bounded. What it gives up is counted, and the log itself tells how many packets it lacks."""
+    fields = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action"
+    names = [*fields.split(), "log-status", "x-lost-packets"]
+    scene = Scene(kind, tmp_path, moto, spool={"max-size": "1M"}, format=" ".join(f"${{{name}}}" for name in names))
+    try:
+        scene.endpoint.broken = True
+        counts = scene.delivery.run(BATCHES, RECORDS, wait_s=1)
+        assert counts["delivered"] == 0 and counts["failures"] > 0, counts
+        assert counts["given-up"] > 0 and counts["waiting"] > 0, counts
+        scene.endpoint.broken = False
+        for _ in range(2):  # the second tells what the first had to give up
+            counts = scene.delivery.run(1, RECORDS)
+            assert counts["waiting"] == 0, counts
+        records = [dict(zip(names, line.split(" "), strict=True)) for line in scene.service.lines()]
+        delivered = sum(record["log-status"] == "OK" for record in records)
+        lost = sum(int(record["x-lost-packets"]) for record in records if record["log-status"] == "SKIPDATA")
+        assert delivered > 0 and lost > 0
+        assert delivered + lost == COUNT + 2 * RECORDS
+    finally:
+        scene.endpoint.close()
