@@ -8,8 +8,8 @@
 
 #include <linux/types.h>
 
-#define WIRE_VERSION                                                                                         \
-    3 /* raise when any layout below changes: pinned maps of another version are drained, not adopted */
+/* Raise when any layout below changes: what another version has pinned is taken down, not adopted. */
+#define WIRE_VERSION 3
 #define WINDOW_SECONDS 60
 #define WINDOW_NS (WINDOW_SECONDS * 1000000000ULL)
 

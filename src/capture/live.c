@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -550,6 +551,39 @@ int live_visit_accounts(struct live *live, const struct live_accounts *visit, st
 void live_state(const struct live *live, struct capture_state *ret)
 {
     *ret = *live->state;
+}
+
+static void empty_folder(const char *path)
+{
+    AUTO_CLOSEDIR DIR *dir = opendir(path);
+    for (const struct dirent *entry; dir && (entry = readdir(dir));)
+        if (entry->d_name[0] != '.')
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+}
+
+static bool is_other_version(const char *pin_folder, const char *name)
+{
+    const char *own = strrchr(pin_folder, '/') + 1;
+    const char *origin = strrchr(own, '-');
+    const char *other = strrchr(name, '-');
+    return origin && other && strcmp(origin, other) == 0 && strcmp(own, name) != 0;
+}
+
+unsigned live_remove_other_versions(const char *pin_folder)
+{
+    char shared[256];
+    char path[512];
+    unsigned removed = 0;
+    parent_of(pin_folder, shared);
+    AUTO_CLOSEDIR DIR *dir = opendir(shared);
+    for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (!is_other_version(pin_folder, entry->d_name))
+            continue;
+        (void)snprintf(path, sizeof path, "%s/%.200s", shared, entry->d_name);
+        empty_folder(path);
+        removed += rmdir(path) == 0;
+    }
+    return removed;
 }
 
 static void remove_pins(const struct live *live)

@@ -28,6 +28,13 @@ struct live;
 
 int live_open(struct live **ret, const struct live_options *options, struct fault *fault) MUST_USE;
 
+/*
+ * Takes down what a killed daemon of another version left pinned for the same origin: folders beside
+ * `pin_folder` whose names end as its name does, from the last '-' on. How many there were. Filters of clsact
+ * stay: live_attach takes their place.
+ */
+unsigned live_remove_other_versions(const char *pin_folder);
+
 /* Ends the capture: detaches what this daemon attached and removes its pins. The maps can be drained until
  * live_close. */
 void live_stop(struct live *live);

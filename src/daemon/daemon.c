@@ -100,7 +100,7 @@ static uint64_t origin_of(const struct daemon *daemon)
 {
     char resolved[PATH_MAX];
     const char *state = realpath(daemon->options->state, resolved) ? resolved : daemon->options->state;
-    uint64_t hash = hash_bytes(state, strlen(state), WIRE_VERSION);
+    uint64_t hash = hash_bytes(state, strlen(state), 0);
     return hash_bytes(daemon->machine_id, strlen(daemon->machine_id), hash);
 }
 
@@ -133,6 +133,9 @@ static int open_capture(struct daemon *daemon, struct fault *fault)
     struct live_options options = {.map_entries = (uint32_t)daemon->config.capture.map_entries,
                                    .attach = (enum live_attach)daemon->config.capture.attach,
                                    .pin_folder = pins[0] ? pins : NULL};
+    if (options.pin_folder && live_remove_other_versions(options.pin_folder))
+        log_warning("capture",
+                    "what an earlier version left counting is taken down: its last windows have no records");
     int r = drop_reasons_load(fault);
     if (r == 0)
         r = live_open(&daemon->live, &options, fault);

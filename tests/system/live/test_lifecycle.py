@@ -266,6 +266,21 @@ def test_shared_folder_of_pins_is_made_under_a_lock(host, start, sink, pin_path)
     assert not os.path.exists(pin_path)
 
 
+def test_pins_of_another_version_are_taken_down(host, start, sink, pin_path):
+    """A daemon killed before an upgrade: its programs do not go on counting for nobody."""
+    hooks = _attached(host.host)
+    daemon = start(host.host, [interface("eth0")], capture={"pin-path": pin_path})
+    daemon.kill()
+    [folder] = os.listdir(pin_path)
+    os.rename(f"{pin_path}/{folder}", f"{pin_path}/v0-" + folder.rpartition("-")[2])
+    daemon.start()
+    assert os.listdir(pin_path) == [folder]
+    assert "earlier version" in daemon.log()
+    traffic.udp(host.client, SOURCE, TARGET, 4444, 7, 100)
+    check(daemon, {_flow(4444): (7, 7 * 128)})
+    assert _attached(host.host) == hooks and not os.path.exists(pin_path)
+
+
 def test_second_daemon_of_one_state_is_refused(host, start, sink):
     daemon = start(host.host, [interface("eth0")])
     with host.host.entered():
