@@ -114,6 +114,7 @@ json_t *daemon_answer(void *context, const char *command, const json_t *request,
 /* What the interface counted and the hooks did not see (below 0), or the other way round (above). */
 int64_t daemon_counter_difference(const struct registered *entry);
 void daemon_draw_live_line(struct daemon *daemon);
+void daemon_clear_live_line(const struct daemon *daemon); /* before records are printed */
 
 /* How many seconds ago the oldest window ended that is not delivered; 0: nothing waits. */
 uint64_t daemon_delivery_lag(const struct flow_log *log, const struct delivery_counts *counts);

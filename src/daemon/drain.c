@@ -406,6 +406,7 @@ void daemon_close_windows(struct daemon *daemon, uint32_t before)
     if (live_visit_accounts(daemon->live, &visit, &fault) < 0)
         log_error("ledger", "%s", fault.text);
     daemon->first_close = false;
+    daemon_clear_live_line(daemon);
     recover_note_close(daemon, before);
     daemon_close_taken(daemon, before);
     if (daemon->stopping)

@@ -340,3 +340,11 @@ void daemon_draw_live_line(struct daemon *daemon)
         (unsigned)(WINDOW_SECONDS - second % WINDOW_SECONDS));
     (void)fflush(stderr);
 }
+
+void daemon_clear_live_line(const struct daemon *daemon)
+{
+    if (!daemon->live_line)
+        return;
+    (void)fputs("\r\033[K", stderr);
+    (void)fflush(stderr);
+}

@@ -4,6 +4,7 @@ is lost or counted twice."""
 
 import fcntl
 import os
+import pty
 import pwd
 import random
 import shutil
@@ -279,6 +280,32 @@ def test_pins_of_another_version_are_taken_down(host, start, sink, pin_path):
     traffic.udp(host.client, SOURCE, TARGET, 4444, 7, 100)
     check(daemon, {_flow(4444): (7, 7 * 128)})
     assert _attached(host.host) == hooks and not os.path.exists(pin_path)
+
+
+def test_printed_to_a_terminal(host, tmp_path, start, sink):
+    """A live line while it waits; records stand on lines of their own; Ctrl-C finishes the open window."""
+    daemon = start(host.host, [interface("eth0")])
+    daemon.stop()
+    terminal, other = pty.openpty()
+    process = host.host.start(str(BUILD / "flowlogd"), "--config", str(daemon.config_path), "--state", str(daemon.state),
+                              "--print", stdin=other, stdout=other, stderr=other)
+    os.close(other)
+    said = b""
+    try:
+        while b"next window in" not in said:
+            said += os.read(terminal, 65536)
+        traffic.udp(host.client, SOURCE, TARGET, 4444, 7, 100)
+        traffic.settle(host.host)
+        process.send_signal(signal.SIGINT)
+        while b" 4444 17 7 896 " not in said:
+            said += os.read(terminal, 65536)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        os.close(terminal)
+    live = [part for part in said.split(b"\r\x1b[K") if b"next window in" in part]
+    assert live and all(part.endswith(b" s") and b"\n" not in part for part in live)
+    assert b"1 interfaces, " in live[-1]
 
 
 def test_second_daemon_of_one_state_is_refused(host, start, sink):
