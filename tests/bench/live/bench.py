@@ -248,13 +248,15 @@ def refusal_cost(scene):
     daemon = scene.daemon("refusal")
     try:
         daemon.start()
-        hook = bpf.tcx_programs(scene.host, "eth0", "ingress")
-        drop = [program["id"] for program in json.loads(lab.run("bpftool", "-j", "prog", "show")) if program.get("name") == "discarded"]
+        [hook] = bpf.tcx_programs(scene.host, "eth0", "ingress")
+        own = {number for kind, number in bpf.objects_of(daemon.process.pid) if kind == "prog_id"}
+        shown = json.loads(lab.run("bpftool", "-j", "prog", "show"))
+        [drop] = [program["id"] for program in shown if program["id"] in own and program.get("name") == "discarded"]
         with kernel_statistics():
             print("\nCost of a refused packet, kernel's own run time, the measuring's own included")
             for flows in FLOWS:
                 scene.flood(flows, count=flows)
-                costs = _per_run([hook[0], drop[-1]], lambda: scene.flood(flows, seconds=2))
+                costs = _per_run([hook, drop], lambda: scene.flood(flows, seconds=2))
                 print(f"{flows:>8} flows: hook {costs[0]:.0f} ns, drop program {costs[1]:.0f} ns")
         daemon.stop()
     finally:
