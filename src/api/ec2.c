@@ -392,3 +392,18 @@ unsigned ec2_answer(const struct ec2_host *host, const struct query *query, unsi
     json_t *answer = action ? run(&call, action, rights) : NULL;
     return answer ? answer_with(action->name, answer, ret) : ec2_refuse(&call.error, ret);
 }
+
+json_t *ec2_answer_json(const struct ec2_host *host, const json_t *parameters)
+{
+    struct query query AUTO_QUERY = {0};
+    struct fault fault = {0};
+    struct ec2_call call = {.host = host, .query = &query};
+    if (query_from_json(&query, parameters, &fault) < 0)
+        return json_pack("{s:s, s:s}", "code", "MalformedQueryString", "error", fault.text);
+    const struct action *action = find_action(&call);
+    json_t *answer = action ? run(&call, action, EC2_READ | EC2_MANAGE) : NULL;
+    if (answer)
+        return answer;
+    return json_pack("{s:s, s:o}", "code", call.error.code, "error",
+                     json_sprintf("%s: %s", call.error.code, call.error.message));
+}

@@ -78,6 +78,12 @@ json_t *ec2_fail_status(struct ec2_call *call, unsigned status, const char *code
 unsigned ec2_answer(const struct ec2_host *host, const struct query *query, unsigned rights,
                     const struct fault *fault, struct buf *ret);
 
+/*
+ * The same for whoever may do everything and has the parameters as an object of texts. The answer is a new
+ * object: that of the action, or one with `code` and `error`.
+ */
+json_t *ec2_answer_json(const struct ec2_host *host, const json_t *parameters);
+
 /* The same for an error that was found before there was a request to look at. */
 unsigned ec2_refuse(const struct ec2_error *error, struct buf *ret);
 

@@ -67,7 +67,8 @@ static int compare(const void *a, const void *b)
     return strcmp(((const struct query_parameter *)a)->name, ((const struct query_parameter *)b)->name);
 }
 
-static int add_parameter(struct query *query, size_t *capacity, char *pair, struct fault *fault)
+static int add_parameter(struct query *query, size_t *capacity, const char *name, const char *value,
+                         struct fault *fault)
 {
     if (query->count == QUERY_PARAMETERS_MAX)
         return fault_set(fault, -E2BIG, "more than %d parameters", QUERY_PARAMETERS_MAX);
@@ -78,6 +79,14 @@ static int add_parameter(struct query *query, size_t *capacity, char *pair, stru
             return -ENOMEM;
         query->parameters = grown;
     }
+    if (!name[0] || !is_xml_text(name) || !is_xml_text(value))
+        return fault_set(fault, -EBADMSG, "a parameter has no name, or characters that are not allowed");
+    query->parameters[query->count++] = (struct query_parameter){name, value};
+    return 0;
+}
+
+static int add_pair(struct query *query, size_t *capacity, char *pair, struct fault *fault)
+{
     char *equals = strchr(pair, '=');
     if (equals)
         *equals = '\0';
@@ -85,10 +94,13 @@ static int add_parameter(struct query *query, size_t *capacity, char *pair, stru
     if (!unescape(pair) || !unescape(value))
         return fault_set(fault, -EBADMSG,
                          "a percent sign is not followed by two hexadecimal digits of a byte");
-    if (!pair[0] || !is_xml_text(pair) || !is_xml_text(value))
-        return fault_set(fault, -EBADMSG, "a parameter has no name, or characters that are not allowed");
-    query->parameters[query->count++] = (struct query_parameter){pair, value};
-    return 0;
+    return add_parameter(query, capacity, pair, value, fault);
+}
+
+static void sort(struct query *query)
+{
+    if (query->count)
+        qsort(query->parameters, query->count, sizeof *query->parameters, compare);
 }
 
 static int split(struct query *query, struct fault *fault)
@@ -97,12 +109,11 @@ static int split(struct query *query, struct fault *fault)
     char *rest = query->text;
     char *pair;
     while ((pair = strsep(&rest, "&"))) {
-        int r = *pair ? add_parameter(query, &capacity, pair, fault) : 0;
+        int r = *pair ? add_pair(query, &capacity, pair, fault) : 0;
         if (r < 0)
             return r;
     }
-    if (query->count)
-        qsort(query->parameters, query->count, sizeof *query->parameters, compare);
+    sort(query);
     for (size_t i = 1; i < query->count; i++)
         if (strcmp(query->parameters[i - 1].name, query->parameters[i].name) == 0)
             return fault_set(fault, -EBADMSG, "the parameter %.100s stands twice", query->parameters[i].name);
@@ -135,4 +146,23 @@ const char *query_find(const struct query *query, const char *format, ...)
     const struct query_parameter *found =
         query->count ? bsearch(&key, query->parameters, query->count, sizeof key, compare) : NULL;
     return found ? found->value : NULL;
+}
+
+int query_from_json(struct query *ret, const json_t *parameters, struct fault *fault)
+{
+    *ret = (struct query){0};
+    size_t capacity = 0;
+    const char *name;
+    const json_t *value;
+    int r = 0;
+    json_object_foreach((json_t *)parameters, name, value)
+    {
+        if (r == 0)
+            r = json_is_string(value) ? add_parameter(ret, &capacity, name, json_string_value(value), fault)
+                                      : fault_set(fault, -EBADMSG, "%.100s is no text", name);
+    }
+    sort(ret);
+    if (r < 0)
+        query_done(ret);
+    return r;
 }

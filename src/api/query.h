@@ -6,6 +6,7 @@
  * percent-encoded. After decoding, names are unique and every name and value is UTF-8 that XML can hold.
  */
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct query {
  * '?'. */
 int query_parse(struct query *ret, const char *uri, const char *body, size_t body_len,
                 struct fault *fault) MUST_USE;
+/* From an object of texts instead, which is borrowed while the query is used. */
+int query_from_json(struct query *ret, const json_t *parameters, struct fault *fault) MUST_USE;
 void query_done(struct query *query);
 #define AUTO_QUERY CLEANUP(query_done)
 

@@ -70,9 +70,9 @@ int file_write_all(int fd, const void *data, size_t len)
     return 0;
 }
 
-static int write_synced(const char *path, const void *data, size_t len)
+static int write_synced(const char *path, mode_t mode, const void *data, size_t len)
 {
-    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
     int r = file_write_all(fd, data, len);
@@ -92,12 +92,12 @@ void file_sync_folder_of(const char *path)
         (void)fsync(fd); /* a file system that cannot sync folders has nothing more to offer */
 }
 
-int file_replace(const char *path, const void *data, size_t len, struct fault *fault)
+static int replace(const char *path, mode_t mode, const void *data, size_t len, struct fault *fault)
 {
     char aside[PATH_MAX];
     if ((size_t)snprintf(aside, sizeof aside, "%s.tmp", path) >= sizeof aside)
         return fault_set(fault, -ENAMETOOLONG, "%s: path too long", path);
-    int r = write_synced(aside, data, len);
+    int r = write_synced(aside, mode, data, len);
     if (r == 0 && rename(aside, path) < 0)
         r = -errno;
     if (r < 0) {
@@ -106,4 +106,14 @@ int file_replace(const char *path, const void *data, size_t len, struct fault *f
     }
     file_sync_folder_of(path);
     return 0;
+}
+
+int file_replace(const char *path, const void *data, size_t len, struct fault *fault)
+{
+    return replace(path, 0644, data, len, fault);
+}
+
+int file_replace_private(const char *path, const void *data, size_t len, struct fault *fault)
+{
+    return replace(path, 0600, data, len, fault);
 }

@@ -19,6 +19,9 @@ int file_make_folders(const char *path, mode_t mode, struct fault *fault) MUST_U
  */
 int file_replace(const char *path, const void *data, size_t len, struct fault *fault) MUST_USE;
 
+/* The same for secrets: nobody but the owner may read it. */
+int file_replace_private(const char *path, const void *data, size_t len, struct fault *fault) MUST_USE;
+
 /* Writes all of it, going on after short writes and signals. */
 int file_write_all(int fd, const void *data, size_t len) MUST_USE;
 

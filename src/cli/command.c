@@ -14,9 +14,19 @@
 #define HELP_WIDTH 100
 
 const struct command *const commands[] = {
-    &command_check_config, &command_convert,     &command_diagnose,
-    &command_explain,      &command_fields,      &command_manual,
-    &command_replay,       &command_show_status, NULL,
+    &command_access_key,
+    &command_check_config,
+    &command_convert,
+    &command_create_flow_logs,
+    &command_delete_flow_logs,
+    &command_describe_flow_logs,
+    &command_diagnose,
+    &command_explain,
+    &command_fields,
+    &command_manual,
+    &command_replay,
+    &command_show_status,
+    NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -24,8 +24,12 @@ struct command {
     int (*run)(const struct command *command, int argc, char **argv);
 };
 
+extern const struct command command_access_key;
 extern const struct command command_check_config;
 extern const struct command command_convert;
+extern const struct command command_create_flow_logs;
+extern const struct command command_delete_flow_logs;
+extern const struct command command_describe_flow_logs;
 extern const struct command command_diagnose;
 extern const struct command command_explain;
 extern const struct command command_fields;

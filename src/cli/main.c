@@ -10,7 +10,7 @@ static int print_overview(void)
     printf("Usage: flowlog COMMAND [OPTION...] [OPERAND...]\n\nVPC Flow Logs for any Linux "
            "network.\n\nCommands:\n");
     for (const struct command *const *command = commands; *command; command++)
-        printf("  %-14s %s\n", (*command)->name, (*command)->summary);
+        printf("  %-20s %s\n", (*command)->name, (*command)->summary);
     printf("\n'flowlog help COMMAND' and the manual page flowlog-COMMAND(1) tell more.\n");
     return fflush(stdout) == 0 ? EXIT_DONE : EXIT_DATA;
 }

@@ -6,13 +6,12 @@
 #include <time.h>
 
 #include "base/macro.h"
+#include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/table.h"
 #include "daemon/control_client.h"
 
-#define OUTPUT_MAX (64 * 1024 * 1024)
 #define CELL_MAX (64 * 1024)
-#define STATE_DEFAULT "/var/lib/flowlog"
 #define LEDGER_LINES 20 /* of the table; JSON has all */
 
 enum form { FORM_TABLE, FORM_JSON };
@@ -27,7 +26,7 @@ static const struct option options[] = {
      .metavar = "DIR",
      .kind = OPTION_TEXT,
      .offset = offsetof(struct settings, state),
-     .help = "the daemon's state folder; " STATE_DEFAULT " when not given"},
+     .help = "the daemon's state folder; " ASK_STATE_DEFAULT " when not given"},
     {.name = "as",
      .letter = 'o',
      .metavar = "table|json",
@@ -410,29 +409,6 @@ static void print_tables(struct buf *to, const json_t *document)
         print_section(to, &sections[i], document);
 }
 
-static void print_json(struct buf *to, const json_t *document)
-{
-    char *text AUTO_FREE = json_dumps(document, JSON_COMPACT);
-    if (text)
-        buf_text(to, text);
-    else
-        to->failed = true;
-    buf_char(to, '\n');
-}
-
-static int exit_status_of(int error)
-{
-    switch (error) {
-    case -ECONNREFUSED:
-    case -ETIMEDOUT:
-    case -EACCES:
-    case -EPERM:
-        return EXIT_UNREACHABLE;
-    default:
-        return EXIT_DATA;
-    }
-}
-
 /* The first interface that says why, if there is one. */
 static int report_not_capturing(const struct command *command, const json_t *document)
 {
@@ -457,7 +433,7 @@ static int report_not_capturing(const struct command *command, const json_t *doc
 
 static int run(const struct command *command, int argc, char **argv)
 {
-    struct settings settings = {.state = STATE_DEFAULT, .form = FORM_TABLE};
+    struct settings settings = {.state = ASK_STATE_DEFAULT, .form = FORM_TABLE};
     int operands;
     int status;
     if (!command_begin(command, argc, argv, &settings, &operands, &status))
@@ -469,10 +445,10 @@ static int run(const struct command *command, int argc, char **argv)
     json_t *document;
     int r = control_ask(settings.state, "status", &document, &fault);
     if (r < 0)
-        return command_fail(command, exit_status_of(r), "%s", fault.text);
-    AUTO_BUF struct buf text = BUF_INIT(OUTPUT_MAX);
+        return command_fail(command, ask_exit_status(r), "%s", fault.text);
+    AUTO_BUF struct buf text = BUF_INIT(ASK_OUTPUT_MAX);
     if (settings.form == FORM_JSON)
-        print_json(&text, document);
+        ask_print_json(&text, document);
     else
         print_tables(&text, document);
     status = command_print(command, &text);

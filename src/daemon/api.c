@@ -4,12 +4,15 @@
 
 #include "api/ec2.h"
 #include "api/query.h"
+#include "api/sign_in.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/created.h"
 #include "daemon/daemon.h"
 
 #define STATUS_UNAVAILABLE 503
+#define HEADERS_MAX 64
 
 /* Healthy while packets are counted, as for `flowlog status`; an interface that is not recorded is named. */
 static void answer_health(void *context, const struct http_request *request, struct http_answer *answer)
@@ -45,7 +48,7 @@ static bool is_local_name(const char *host)
  * While there are no access keys, any signature of this host's own users will do. But there must be one, in a
  * header, and the request must be for this host: a browser that some page made send a form has neither.
  */
-static const struct ec2_error *find_objection(const struct http_request *request)
+static bool admit_anybody(const struct http_request *request, struct ec2_error *ret)
 {
     static const struct ec2_error unsigned_request = {
         403, "MissingAuthenticationToken", "The request must be signed (AWS Signature Version 4)."};
@@ -54,24 +57,69 @@ static const struct ec2_error *find_objection(const struct http_request *request
         "Without access keys, only requests for localhost, 127.0.0.1 or ::1 are answered."};
     const char *authorization = http_header(request, "Authorization");
     const char *host = http_header(request, "Host");
-    if (!host || !is_local_name(host))
-        return &foreign;
-    return authorization && strncmp(authorization, "AWS4-HMAC-SHA256 ", 17) == 0 ? NULL : &unsigned_request;
+    bool local = host && is_local_name(host);
+    bool is_signed = authorization && strncmp(authorization, "AWS4-HMAC-SHA256 ", 17) == 0;
+    if (!local || !is_signed)
+        *ret = local ? unsigned_request : foreign;
+    return local && is_signed;
+}
+
+struct headers {
+    struct http_header list[HEADERS_MAX];
+    size_t count;
+    bool too_many;
+};
+
+static void add_header(void *context, const char *name, const char *value)
+{
+    struct headers *headers = context;
+    if (headers->count == HEADERS_MAX)
+        headers->too_many = true;
+    else
+        headers->list[headers->count++] = (struct http_header){name, value};
+}
+
+static bool admit_key(const struct daemon *daemon, const struct http_request *request, unsigned *rights,
+                      struct ec2_error *ret)
+{
+    static const struct ec2_error too_many = {400, "IncompleteSignature",
+                                              "The request has too many headers."};
+    struct headers headers = {.count = 0};
+    AUTO_BUF struct buf path = BUF_INIT(HTTP_HEAD_MAX);
+    http_visit_headers(request, add_header, &headers);
+    buf_append(&path, request->target, strcspn(request->target, "?"));
+    const struct sign_in_request asking = {.method = request->method,
+                                           .path = buf_string(&path),
+                                           .query = query_of(request->target),
+                                           .headers = headers.list,
+                                           .header_count = headers.count,
+                                           .body = request->body,
+                                           .body_len = request->body_len};
+    if (!headers.too_many)
+        return sign_in(daemon->access_keys, &asking, clock_wall_ns(), rights, ret);
+    *ret = too_many;
+    return false;
+}
+
+static bool has_keys(const struct daemon *daemon)
+{
+    return json_array_size(access_keys_list(daemon->access_keys)) > 0;
 }
 
 static void answer_ec2(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct query query AUTO_QUERY = {0};
     struct fault fault = {0};
+    struct ec2_error error;
+    unsigned rights = EC2_READ | EC2_MANAGE;
     const struct ec2_host host = created_host(context);
     answer->content_type = "text/xml;charset=UTF-8";
-    const struct ec2_error *objection = find_objection(request);
-    if (objection) {
-        answer->status = ec2_refuse(objection, &answer->body);
+    if (has_keys(context) ? !admit_key(context, request, &rights, &error) : !admit_anybody(request, &error)) {
+        answer->status = ec2_refuse(&error, &answer->body);
         return;
     }
     int r = query_parse(&query, query_of(request->target), request->body, request->body_len, &fault);
-    answer->status = ec2_answer(&host, r == 0 ? &query : NULL, EC2_READ | EC2_MANAGE, &fault, &answer->body);
+    answer->status = ec2_answer(&host, r == 0 ? &query : NULL, rights, &fault, &answer->body);
 }
 
 static const struct http_route routes[] = {
@@ -86,11 +134,18 @@ int daemon_open_api(struct daemon *daemon, struct fault *fault)
 {
     const struct config *config = &daemon->config;
     struct address address;
+    int r = access_keys_open(&daemon->access_keys, daemon->options->state, fault);
+    if (r < 0)
+        return r;
     if (!address_parse(config->listen_address, strlen(config->listen_address), &address))
         return fault_set(fault, -EINVAL, "listen.address: %s is no address", config->listen_address);
-    int r = http_open(&daemon->http, &address, (uint16_t)config->listen_port, routes, daemon, fault);
+    r = http_open(&daemon->http, &address, (uint16_t)config->listen_port, routes, daemon, fault);
     if (r == 0) {
-        log_info("api", "listening on %s port %u", config->listen_address, (unsigned)config->listen_port);
+        log_info("api", "listening on %s port %u%s", config->listen_address, (unsigned)config->listen_port,
+                 has_keys(daemon)
+                     ? ""
+                     : "; there are no access keys, so every user of this host may manage flow logs "
+                       "(flowlog access-key create)");
         return 0;
     }
     if (config->listen_declared) {

@@ -7,6 +7,11 @@
  * with an error member or dropped after CONTROL_PATIENCE_S, and at most CONTROL_CLIENTS_MAX are served at a
  * time.
  *
+ * Besides status there are
+ * - {"command":"ec2","parameters":{NAME:VALUE,…}}: an action of the EC2 API, whose answer comes in AWS's
+ * member names, or as code and error
+ * - create-access-key with rights; list-access-keys; revoke-access-key with id
+ *
  * Members of the status document (numbers are numbers, times are seconds since the epoch, unknown is null or
  * absent):
  *
@@ -31,7 +36,7 @@
 #include "base/macro.h"
 
 #define CONTROL_SOCKET "control.sock"
-#define CONTROL_REQUEST_MAX 4096
+#define CONTROL_REQUEST_MAX 65536
 #define CONTROL_CLIENTS_MAX 32
 #define CONTROL_PATIENCE_S 5
 

@@ -70,9 +70,9 @@ static int connect_to(const char *state, int *ret, struct fault *fault)
     return 0;
 }
 
-static int send_request(int fd, const char *command)
+/* Takes `request` over. */
+static int send_request(int fd, json_t *request)
 {
-    json_t *request = json_pack("{s:s}", "command", command);
     char *text AUTO_FREE = request ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
     if (!text)
@@ -147,12 +147,19 @@ static int read_answer(const struct buf *line, json_t **ret, struct fault *fault
 
 int control_ask(const char *state, const char *command, json_t **ret, struct fault *fault)
 {
+    return control_request(state, json_pack("{s:s}", "command", command), ret, fault);
+}
+
+int control_request(const char *state, json_t *request, json_t **ret, struct fault *fault)
+{
     int fd AUTO_CLOSE = -1;
     int r = connect_to(state, &fd, fault);
-    if (r < 0)
+    if (r < 0) {
+        json_decref(request);
         return r;
+    }
     AUTO_BUF struct buf line = BUF_INIT(ANSWER_MAX);
-    r = send_request(fd, command);
+    r = send_request(fd, request);
     if (r == 0)
         r = receive_line(fd, &line);
     if (r == -EBADMSG)

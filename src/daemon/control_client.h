@@ -15,6 +15,10 @@
  */
 int control_ask(const char *state, const char *command, json_t **ret, struct fault *fault) MUST_USE;
 
+/* The same for a request with more members than "command"; takes `request` over, of which NULL is no memory.
+ */
+int control_request(const char *state, json_t *request, json_t **ret, struct fault *fault) MUST_USE;
+
 /*
  * The address of the state folder's socket. Paths longer than an address has room for are reached through
  * *folder_fd, which must stay open while the address is used; -1 when it is not needed.

@@ -399,6 +399,7 @@ void daemon_close(struct daemon *daemon)
     control_close(daemon->control);
     http_close(daemon->http);
     flow_log_store_close(daemon->store);
+    access_keys_close(daemon->access_keys);
     links_close(daemon->links);
     live_close(daemon->live);
     windows_done(&daemon->windows);

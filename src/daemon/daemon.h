@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/access_keys.h"
 #include "api/flow_log_store.h"
 #include "api/http.h"
 #include "base/fault.h"
@@ -52,8 +53,9 @@ struct daemon {
     struct control *control;
     struct journal *journal;
     uint64_t journal_failures;
-    bool journal_failing;         /* since it was last written whole */
-    struct http *http;            /* NULL: no listener */
+    bool journal_failing; /* since it was last written whole */
+    struct http *http;    /* NULL: no listener */
+    struct access_keys *access_keys;
     struct flow_log_store *store; /* of flow logs made through the API */
     int epoll;
     int signals;
@@ -109,8 +111,11 @@ void daemon_follow_rules(struct daemon *daemon);
 /* After the links were read: interfaces of the journal that are there no more. */
 void daemon_forget_vanished(struct daemon *daemon);
 
-/* status.c: a control_handler, for the daemon. */
+/* commands.c: a control_handler, for the daemon. */
 json_t *daemon_answer(void *context, const char *command, const json_t *request, struct fault *fault);
+
+/* status.c */
+json_t *daemon_answer_status(struct daemon *daemon);
 /* What the interface counted and the hooks did not see (below 0), or the other way round (above). */
 int64_t daemon_counter_difference(const struct registered *entry);
 void daemon_draw_live_line(struct daemon *daemon);

@@ -298,13 +298,8 @@ static json_t *flow_logs_status(const struct daemon *daemon)
     return array;
 }
 
-json_t *daemon_answer(void *context, const char *command, const json_t *request, struct fault *fault)
+json_t *daemon_answer_status(struct daemon *daemon)
 {
-    struct daemon *daemon = context;
-    if (strcmp(command, "status") != 0) {
-        (void)fault_set(fault, -EINVAL, "unknown command '%.64s'; known: status", command);
-        return NULL;
-    }
     json_t *answer =
         json_pack("{s:s, s:i, s:I, s:I, s:s, s:b}", "version", FLOWLOG_VERSION, "pid", (int)getpid(),
                   "started", (json_int_t)daemon->started_s, "now", (json_int_t)(clock_wall_ns() / NS_PER_S),

@@ -2,18 +2,23 @@
 """The EC2 API as boto3 and the aws command use it: flow logs made, described, deleted, and what they deliver."""
 
 import contextlib
+import datetime
 import json
 import pathlib
+import subprocess
 import sys
 
 import boto3
+import botocore.auth
+import botocore.awsrequest
 import botocore.config
+import botocore.credentials
 import botocore.exceptions
 import botocore.parsers
 import pytest
 
 from . import http, lab, traffic
-from .daemon import interface, interface_id, read_records
+from .daemon import BUILD, interface, interface_id, read_records
 
 URL = f"http://127.0.0.1:{http.PORT}"
 KEY = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
@@ -29,9 +34,9 @@ ENI = interface_id("eth0")
 class Ec2:
     """A boto3 client whose connections are made in the daemon's namespace."""
 
-    def __init__(self, namespace):
+    def __init__(self, namespace, **key):
         config = botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=20)
-        self._client = boto3.client("ec2", endpoint_url=URL, region_name="eu-central-1", config=config, **KEY)
+        self._client = boto3.client("ec2", endpoint_url=URL, region_name="eu-central-1", config=config, **(key or KEY))
         self._namespace = namespace
 
     def __getattr__(self, name):
@@ -280,6 +285,130 @@ def test_store_that_is_damaged(world):
         assert any(damage == aside.read_bytes() for aside in daemon.state.glob("flow-logs.json.wrong-*"))
         ec2.create_flow_logs(**wanted(daemon))
         daemon.stop()
+
+
+def test_access_keys(world):
+    """With a key, only what is signed with it is answered, and only as far as its rights go."""
+    daemon, anybody = world
+    assert "no access keys, so every user of this host" in daemon.log()
+
+    def access_key(*arguments):
+        return subprocess.run([BUILD / "flowlog", "access-key", *arguments, "--state", daemon.state, "-o", "json"],
+                              capture_output=True, text=True, timeout=20)
+
+    def client(key):
+        return Ec2(daemon.namespace, aws_access_key_id=key["id"], aws_secret_access_key=key["secret"])
+
+    manage, read = (json.loads(access_key("create", "--rights", rights).stdout) for rights in ("manage", "read"))
+    assert (daemon.state / "access-keys.json").stat().st_mode & 0o777 == 0o600
+    with anybody.refused("AuthFailure"):
+        anybody.describe_flow_logs()
+    with anybody.refused("AuthFailure"):
+        client(manage | {"secret": read["secret"]}).describe_flow_logs()
+    made = client(manage).create_flow_logs(**wanted(daemon, LogFormat="${srcaddr} ${dstaddr}"))["FlowLogIds"]
+    assert set(made) < set(client(read).ids())
+    with anybody.refused("UnauthorizedOperation"):
+        client(read).delete_flow_logs(FlowLogIds=made)
+    signed_by_hand(daemon, manage, read)
+    listed = json.loads(access_key("list").stdout)["access-keys"]
+    assert [(one["id"], one["rights"]) for one in listed] == [(manage["id"], "manage"), (read["id"], "read")]
+    assert not any("secret" in one for one in listed)
+    daemon.stop().start()
+    assert made[0] in client(read).ids()
+    assert access_key("revoke", read["id"]).returncode == 0
+    with anybody.refused("AuthFailure"):
+        client(read).describe_flow_logs()
+    assert access_key("revoke", read["id"]).returncode == 4
+    assert access_key("revoke", manage["id"]).returncode == 0
+    assert made[0] in anybody.ids()
+    daemon.stop()
+
+
+def signed_by_hand(daemon, key, reader):
+    """What botocore's signer signed, and what became of it on the way."""
+    url, body = URL + "/", "Action=DescribeFlowLogs&Version=2016-11-15"
+
+    def send(change=None, body_sent=body, query="", service="ec2", when=None, path="/"):
+        request = botocore.awsrequest.AWSRequest("POST", url + query, data=body, headers={
+            "Content-Type": "application/x-www-form-urlencoded", "X-Spaces": "  a   b "})
+        signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(key["id"], key["secret"]), service, "anywhere")
+        now = botocore.auth.get_current_datetime
+        try:
+            if when:
+                botocore.auth.get_current_datetime = lambda *_, **__: when
+            signer.add_auth(request)
+        finally:
+            botocore.auth.get_current_datetime = now
+        headers = dict(request.headers.items())
+        if change:
+            change(headers)
+        status, _, answer = http.request(daemon.namespace, path + query, "POST", body_sent.encode(), headers)
+        code = botocore.parsers.EC2QueryParser().parse({"body": answer, "headers": {}, "status_code": status}, None)
+        return status, code.get("Error", {}).get("Code")
+
+    def edit(name, old, new):
+        def change(headers):
+            assert old in headers[name]
+            headers[name] = headers[name].replace(old, new)
+
+        return change
+
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    minutes = datetime.timedelta(minutes=1)
+    assert send() == (200, None)
+    assert send(query="?DryRun=false&NextToken=") == (200, None)
+    assert send(when=now - 14 * minutes) == (200, None)
+    assert send(when=now - 16 * minutes) == (400, "RequestExpired")
+    assert send(when=now + 16 * minutes) == (400, "RequestExpired")
+    assert send(service="s3") == (401, "AuthFailure")
+    assert send(body_sent=body + "&MaxResults=5") == (401, "AuthFailure")
+    assert send(edit("Authorization", key["id"], "FLOWAAAAAAAAAAAAAAAA")) == (401, "AuthFailure")
+    assert send(edit("Authorization", key["id"], reader["id"])) == (401, "AuthFailure")
+    assert send(edit("Authorization", "anywhere", "elsewhere")) == (401, "AuthFailure")
+    assert send(edit("Authorization", "Signature=", "Signature=0")) == (400, "IncompleteSignature")
+    assert send(edit("Authorization", "host;", "")) == (400, "IncompleteSignature")
+    assert send(edit("X-Spaces", "a", "c")) == (401, "AuthFailure")
+    assert send(lambda headers: headers.pop("X-Spaces")) == (401, "AuthFailure")
+    assert send(lambda headers: headers.pop("X-Amz-Date")) == (400, "IncompleteSignature")
+    assert send(lambda headers: headers.pop("Authorization")) == (403, "MissingAuthenticationToken")
+    assert send(lambda headers: headers.update(Authorization="AWS4-HMAC-SHA256 " + "/" * 20000)) == (
+        400, "IncompleteSignature")
+
+
+def test_flowlog_command(world):
+    """The same actions with the same options over the control socket."""
+    daemon, ec2 = world
+
+    def run(command, *arguments, expect=0):
+        done = subprocess.run([BUILD / "flowlog", command, *arguments, "--state", daemon.state],
+                              capture_output=True, text=True, timeout=20)
+        assert done.returncode == expect, done
+        return done
+
+    made = run("create-flow-logs", "--resource-type", "VPC", "--resource-ids", "vpc-0a", "vpc-none", "vpc-0b",
+               "--traffic-type", "REJECT", "--log-destination-type", "s3", "--log-destination", f"{daemon.store}/x",
+               "--destination-options", "HiveCompatiblePartitions=true,PerHourPartition=true",
+               "--max-aggregation-interval", "60", expect=1)
+    assert "vpc-none: InvalidVpcID.NotFound: The vpc ID 'vpc-none' does not exist" in made.stderr
+    ids = made.stdout.split()
+    assert len(ids) == 2 and set(ids) < set(ec2.ids())
+    described = json.loads(run("describe-flow-logs", "--flow-log-ids", *ids, "-o", "json").stdout)["FlowLogs"]
+    by_boto3 = ec2.describe_flow_logs(FlowLogIds=ids)["FlowLogs"]
+    for one, other in zip(described, by_boto3, strict=True):
+        assert {key: value for key, value in one.items() if key != "CreationTime"} == {
+            key: value for key, value in other.items() if key != "CreationTime"}
+    table = run("describe-flow-logs", "--filter", "Name=traffic-type,Values=ACCEPT,REJECT", "Name=resource-id,Values=*0b")
+    assert ids[0] not in table.stdout and ids[1] in table.stdout and table.stdout.startswith("ID ")
+    text = run("describe-flow-logs", "--flow-log-ids", ids[0], "-o", "text").stdout
+    assert text == f"{ids[0]}\tvpc-0a\tREJECT\t60\tSUCCESS\t{daemon.store}/x\n"
+    assert "InvalidVpcID.NotFound" in run("create-flow-logs", "--resource-type", "VPC", "--resource-ids", "vpc-none",
+                                          "--traffic-type", "ALL", "--log-destination-type", "s3",
+                                          "--log-destination", "arn:aws:s3:::b", expect=4).stderr
+    assert "'colour'" in run("describe-flow-logs", "--filter", "colour", expect=2).stderr
+    assert "MissingParameter" in run("delete-flow-logs", expect=4).stderr
+    run("delete-flow-logs", "--flow-log-ids", *ids)
+    assert len(ec2.ids()) == 1
+    daemon.stop()
 
 
 def test_rude_requests(world):
