@@ -120,17 +120,17 @@ static enum rule_class class_of(const struct policy_rule *rule)
 }
 
 /* AWS's condition for an untracked flow, as far as one direction is concerned (api.md 4.3). */
-static void note_all_ports(struct group_rules *rules, const struct policy_rule *rule)
+static void note_all_ports(struct group_rules *rules, const struct policy_rule *rule, enum rule_class class)
 {
     static const uint8_t protocols[2] = {PROTOCOL_TCP, PROTOCOL_UDP};
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2 && class == CLASS_OPEN; i++)
         if (rule->low <= SELECTOR(protocols[i], 0) && rule->high >= SELECTOR(protocols[i], UINT16_MAX))
             rules->all_ports[rule->block.base.family == 6][i] = true;
 }
 
 /* Appends the rules of one class, in the order of the documents. */
-static void collect(struct group_rules *rules, const struct policy *policy, const struct group_set *set,
-                    bool egress, enum rule_class class)
+static int collect(struct group_rules *rules, struct axes *axes, const struct policy *policy,
+                   const struct group_set *set, bool egress, enum rule_class class)
 {
     for (size_t i = 0; i < set->group_count; i++) {
         const struct policy_group *group = LIST_FIND(&policy->groups, set->group_ids[i]);
@@ -138,9 +138,13 @@ static void collect(struct group_rules *rules, const struct policy *policy, cons
             const struct policy_rule *rule = &group->rules.items[n];
             if (rule->egress != egress || class_of(rule) != class)
                 continue;
+            if (add_rule(axes, rules->count, policy, rule) < 0)
+                return -ENOMEM;
             rules->rules[rules->count++] = rule;
+            note_all_ports(rules, rule, class);
         }
     }
+    return 0;
 }
 
 static int compile_direction(struct group_rules *rules, const struct policy *policy,
@@ -155,16 +159,14 @@ static int compile_direction(struct group_rules *rules, const struct policy *pol
     rules->rules = calloc(most + 1, sizeof *rules->rules);
     if (!rules->rules)
         return -ENOMEM;
-    collect(rules, policy, set, egress, CLASS_OPEN);
+    if (collect(rules, &axes, policy, set, egress, CLASS_OPEN) < 0)
+        return -ENOMEM;
     rules->open = rules->count;
-    for (uint32_t i = 0; i < rules->open; i++)
-        note_all_ports(rules, rules->rules[i]);
-    collect(rules, policy, set, egress, CLASS_FIRM);
+    if (collect(rules, &axes, policy, set, egress, CLASS_FIRM) < 0)
+        return -ENOMEM;
     rules->firm = rules->count;
-    collect(rules, policy, set, egress, CLASS_DOUBTFUL);
-    for (uint32_t i = 0; i < rules->count; i++)
-        if (add_rule(&axes, i, policy, rules->rules[i]) < 0)
-            return -ENOMEM;
+    if (collect(rules, &axes, policy, set, egress, CLASS_DOUBTFUL) < 0)
+        return -ENOMEM;
     return rule_set_init(&rules->set, rules->count, axes.spans);
 }
 

@@ -18,6 +18,9 @@ struct control {
     const char *doubt; /* of ANSWER_UNSURE */
 };
 
+/* Of a control behind the one that rejected. */
+static const struct control not_asked = {.answer = ANSWER_ALLOW, .rule = RULE_NONE};
+
 static bool has_ports(uint8_t protocol)
 {
     return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
@@ -332,14 +335,13 @@ void policy_decide(const struct policy *policy, const struct policy_interface *i
     struct control acl;
     if (packet->egress) {
         groups = consult_groups(policy, interface, packet, connection, ret);
-        acl = groups.answer == ANSWER_DENY ? (struct control){.answer = ANSWER_ALLOW}
-                                           : consult_acl(interface, packet, ret);
+        acl = groups.answer == ANSWER_DENY ? not_asked : consult_acl(interface, packet, ret);
         combine(ret, groups, DECIDER_SECURITY_GROUP, acl, DECIDER_NETWORK_ACL);
         return;
     }
     acl = consult_acl(interface, packet, ret);
-    groups = acl.answer == ANSWER_DENY ? (struct control){.answer = ANSWER_ALLOW}
-                                       : consult_groups(policy, interface, packet, connection, ret);
+    groups =
+        acl.answer == ANSWER_DENY ? not_asked : consult_groups(policy, interface, packet, connection, ret);
     combine(ret, acl, DECIDER_NETWORK_ACL, groups, DECIDER_SECURITY_GROUP);
     if (acl.answer == ANSWER_DENY)
         forget_groups(ret);

@@ -183,13 +183,11 @@ struct policy {
 
 /* A zeroed item at the end of a list of the model, or NULL. */
 #define LIST_ADD(list)                                                                                       \
-    ((__typeof__((list)->items))list_add((void **)&(list)->items, &(list)->count, &(list)->capacity,         \
-                                         sizeof *(list)->items))
+    list_add((void **)&(list)->items, &(list)->count, &(list)->capacity, sizeof *(list)->items)
 void *list_add(void **items, size_t *count, size_t *capacity, size_t size);
 
 /* By id, in a list sorted by it; NULL when there is none. */
-#define LIST_FIND(list, id)                                                                                  \
-    ((__typeof__((list)->items))list_find((list)->items, (list)->count, sizeof *(list)->items, id))
+#define LIST_FIND(list, id) list_find((list)->items, (list)->count, sizeof *(list)->items, id)
 void *list_find(const void *items, size_t count, size_t size, const char *id);
 
 /* A text that lives as long as the policy, or NULL. */
