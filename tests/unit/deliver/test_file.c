@@ -148,6 +148,8 @@ static void test_layouts(void **state)
         {true, false, FILE_FORMAT_PLAIN_TEXT, ".log.gz", HIVE "/year=2019/month=06/day=05/" NAME ".log.gz"},
         {true, true, FILE_FORMAT_JSON, ".json.gz",
          HIVE "/year=2019/month=06/day=05/hour=08/" NAME ".json.gz"},
+        {false, false, FILE_FORMAT_PARQUET, ".log.parquet",
+         "/AWSLogs/123456789012/vpcflowlogs/eu-west-1/2019/06/05/" NAME ".log.parquet"},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(make_roots(NULL), 0);
