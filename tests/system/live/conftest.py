@@ -57,15 +57,16 @@ def bridge(net):
 
 @pytest.fixture
 def start(net, tmp_path):
-    """start(namespace, interfaces, ...): a daemon that captures, taken down before its namespace goes."""
+    """start(namespace, interfaces, ...): a daemon that captures (or will, with `begin=False`), taken down before its
+    namespace goes."""
     started = []
 
-    def start_one(namespace, interfaces, name="d", **options):
+    def start_one(namespace, interfaces, name="d", begin=True, **options):
         if SCENES_ONLY:
             return Absent(namespace)
         daemon = Daemon(namespace, tmp_path / f"{name}{len(started)}", interfaces, **options)
         started.append(daemon)
-        return daemon.start()
+        return daemon.start() if begin else daemon
 
     yield start_one
     for daemon in started:
