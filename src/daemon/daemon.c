@@ -24,7 +24,7 @@
  * together. */
 #define GRACE_NS (1500 * NS_PER_MS)
 #define RETRY_TICKS 5
-#define STOP_PATIENCE_S 8  /* for destinations to take what is left */
+#define STOP_PATIENCE_S 6  /* for destinations to take what is left */
 #define CLOSE_PATIENCE_S 3 /* for one that does not answer to let go */
 #define LAST_DRAIN_TRIES 20
 #define BPF_FILE_SYSTEM 0xcafe4a11

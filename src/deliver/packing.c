@@ -99,14 +99,14 @@ static bool is_poison(int error)
 }
 
 /* What came of it, with the lock held again. */
-static void settle_pack(struct delivery *delivery, int error, const uint64_t *sequences, size_t used,
+static void settle_pack(struct delivery *delivery, int error, struct spool_item *failed,
                         const struct fault *fault)
 {
     if (error == 0)
         delivery->disk_error[0] = '\0';
-    else if (is_poison(error))
-        delivery_reject(delivery, spool_find(delivery->spool, sequences[used], SPOOL_BATCH, 0), fault);
-    else if (error != -EBADMSG) /* which is mended already */
+    else if (is_poison(error) && failed)
+        delivery_reject(delivery, failed, fault);
+    else if (error != -EBADMSG || !failed) /* a damaged batch is mended already */
         delivery_note_disk(delivery, fault);
 }
 
@@ -120,13 +120,15 @@ static void pack(struct delivery *delivery, const uint64_t *sequences, size_t co
     pthread_mutex_unlock(&delivery->lock);
     int r = object_pack(delivery->spool, &delivery->objects, sequences, count, &objects, &object_count, &used,
                         &fault);
-    if (r == -EBADMSG)
+    if (r == -EBADMSG && used < count)
         delivery_salvage(delivery, sequences[used]);
     pthread_mutex_lock(&delivery->lock);
     set_busy(delivery, sequences, count, false);
     if (r == 0)
         r = spool_add_pack(delivery->spool, sequences[0], sequences[used - 1], objects, object_count, &fault);
-    settle_pack(delivery, r, sequences, used, &fault);
+    struct spool_item *failed =
+        r < 0 && used < count ? spool_find(delivery->spool, sequences[used], SPOOL_BATCH, 0) : NULL;
+    settle_pack(delivery, r, failed, &fault);
     free(objects);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/spool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -313,6 +314,28 @@ void spool_lose(struct spool *spool, const struct batch_head *head)
     spool->dirty = true;
 }
 
+#define REJECTED_MAX (256UL << 20) /* bytes kept of what was set aside */
+
+/* The oldest first: names begin with the sequence. */
+static void prune_rejected(const char *folder)
+{
+    struct dirent **names = NULL;
+    int count = scandir(folder, &names, NULL, alphasort);
+    uint64_t bytes = 0;
+    for (int i = count - 1; i >= 0; i--) {
+        char path[PATH_MAX];
+        struct stat found;
+        (void)snprintf(path, sizeof path, "%.*s/%.64s", PATH_MAX - 128, folder, names[i]->d_name);
+        if (stat(path, &found) == 0 && S_ISREG(found.st_mode)) {
+            bytes += (uint64_t)found.st_size;
+            if (bytes > REJECTED_MAX)
+                (void)unlink(path);
+        }
+        free(names[i]);
+    }
+    free(names);
+}
+
 int spool_set_aside(const struct spool *spool, const char *path, const char *reason)
 {
     char to[PATH_MAX];
@@ -329,6 +352,8 @@ int spool_set_aside(const struct spool *spool, const char *path, const char *rea
     if (rename(path, to) < 0)
         return -errno;
     file_sync_folder_of(path);
+    *strrchr(to, '/') = '\0';
+    prune_rejected(to);
     return 0;
 }
 
