@@ -76,6 +76,23 @@ static unsigned count_digits(uint64_t number)
     return digits + (digits < NUM_U64_MAX_LEN && (number | 1) >= powers_of_ten[digits]);
 }
 
+bool num_parse_hex(const char *text, size_t len, uint64_t *ret)
+{
+    uint64_t number = 0;
+    if (len == 0 || len > 16)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] >= '0' && text[i] <= '9')
+            number = number << 4 | (uint64_t)(text[i] - '0');
+        else if (text[i] >= 'a' && text[i] <= 'f')
+            number = number << 4 | (uint64_t)(text[i] - 'a' + 10);
+        else
+            return false;
+    }
+    *ret = number;
+    return true;
+}
+
 size_t num_format_u64(char *to, uint64_t number)
 {
     unsigned len = count_digits(number);

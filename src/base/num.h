@@ -12,5 +12,8 @@
 /* True when all of text[0..len) is a number of at most `max`; *ret is untouched otherwise. */
 bool num_parse_u64(const char *text, size_t len, uint64_t max, uint64_t *ret);
 
+/* The same for lower-case hexadecimal digits, at most 16 of them. */
+bool num_parse_hex(const char *text, size_t len, uint64_t *ret);
+
 /* Writes the digits without a NUL; returns how many (at most NUM_U64_MAX_LEN). */
 size_t num_format_u64(char *to, uint64_t number);

@@ -43,7 +43,7 @@ struct delivery {
 };
 
 /* The worker: all of these with the lock held, some let go of it meanwhile. */
-void *delivery_work(void *delivery);
+void *delivery_work(void *opaque);
 
 /* Makes objects of batches whose time has come. False when there is nothing to do before *ret_next_ns
  * (monotonic). */

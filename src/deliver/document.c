@@ -10,6 +10,10 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/num.h"
+
+#define LENGTH_DIGITS 10
+#define CHECKSUM_DIGITS 16
 
 int document_print(const char *kind, json_t *json, size_t room, struct buf *buf)
 {
@@ -39,16 +43,15 @@ int document_print(const char *kind, json_t *json, size_t room, struct buf *buf)
 int document_parse_first_line(const char *kind, const char line[static DOCUMENT_FIRST_LINE_LEN],
                               size_t *ret_len, uint64_t *ret_checksum)
 {
-    size_t kind_len = strlen(kind);
-    char rest[DOCUMENT_FIRST_LINE_LEN + 1] = "";
-    int taken = -1;
-    if (memcmp(line, kind, kind_len) != 0)
+    const char *len_at = line + strlen(kind) + 1;
+    const char *checksum_at = len_at + LENGTH_DIGITS + 1;
+    uint64_t len;
+    if (memcmp(line, kind, strlen(kind)) != 0 || len_at[-1] != ' ' || checksum_at[-1] != ' ' ||
+        line[DOCUMENT_FIRST_LINE_LEN - 1] != '\n' ||
+        !num_parse_u64(len_at, LENGTH_DIGITS, DOCUMENT_MAX, &len) ||
+        !num_parse_hex(checksum_at, CHECKSUM_DIGITS, ret_checksum))
         return -EBADMSG;
-    memcpy(rest, line + kind_len, DOCUMENT_FIRST_LINE_LEN - kind_len);
-    if (sscanf(rest, " %10zu %16" SCNx64 "%n", ret_len, ret_checksum, &taken) != 2 ||
-        (size_t)taken != DOCUMENT_FIRST_LINE_LEN - kind_len - 1 || rest[taken] != '\n' ||
-        *ret_len > DOCUMENT_MAX)
-        return -EBADMSG;
+    *ret_len = (size_t)len;
     return 0;
 }
 

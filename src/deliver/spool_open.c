@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +9,12 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/num.h"
 #include "deliver/account.h"
 #include "deliver/document.h"
 #include "deliver/spool_files.h"
+
+#define SEQUENCE_DIGITS 16
 
 /* A file of the folder, by its name. */
 struct entry {
@@ -34,9 +36,9 @@ static bool parse_name(const char *name, struct entry *ret)
 {
     static const char *const endings[] = {
         [ENTRY_BATCH] = ".batch", [ENTRY_OBJECT] = ".object", [ENTRY_PACK] = ".pack"};
-    int taken = 0;
-    if (strlen(name) >= sizeof ret->name || sscanf(name, "%16" SCNx64 "%n", &ret->sequence, &taken) != 1 ||
-        taken != 16)
+    size_t len = strlen(name);
+    if (len >= sizeof ret->name || len < SEQUENCE_DIGITS ||
+        !num_parse_hex(name, SEQUENCE_DIGITS, &ret->sequence))
         return false;
     const char *ending = strchr(name, '.');
     for (unsigned i = 0; ending && i < ARRAY_SIZE(endings); i++) {

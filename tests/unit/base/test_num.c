@@ -76,9 +76,25 @@ static void test_parse_bound_and_zeros(void **state)
     assert_true(number == UINT64_MAX);
 }
 
+static void test_hexadecimal(void **state)
+{
+    (void)state;
+    uint64_t number = 7;
+    assert_true(num_parse_hex("00ff", 4, &number));
+    assert_int_equal(number, 255);
+    assert_true(num_parse_hex("fedcba9876543210", 16, &number));
+    assert_true(number == 0xfedcba9876543210ULL);
+    assert_false(num_parse_hex("", 0, &number));
+    assert_false(num_parse_hex("FF", 2, &number));
+    assert_false(num_parse_hex("0x1", 3, &number));
+    assert_false(num_parse_hex("-1", 2, &number));
+    assert_false(num_parse_hex("00000000000000001", 17, &number));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hexadecimal),
         cmocka_unit_test(test_format_around_every_power),
         cmocka_unit_test(test_parse_refuses),
         cmocka_unit_test(test_parse_bound_and_zeros),
