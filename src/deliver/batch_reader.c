@@ -133,6 +133,7 @@ int batch_head_read(struct batch_head *ret, const char *path, struct fault *faul
     int r = batch_reader_open(&reader, path, fault);
     if (r < 0)
         return r;
+    /* The analyser cannot know that fault_set() returns its error. NOLINTNEXTLINE */
     *ret = reader->head;
     reader->head = (struct batch_head){0};
     batch_reader_close(reader);
@@ -260,6 +261,7 @@ int batch_load(struct batch *ret, const char *path, struct fault *fault)
     int r = batch_reader_open(&reader, path, fault);
     if (r < 0)
         return r;
+    /* The analyser cannot know that fault_set() returns its error. NOLINTNEXTLINE */
     r = map_file(&batch, reader->fd);
     if (r < 0)
         (void)damage(reader, r, "cannot be mapped", fault);

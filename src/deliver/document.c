@@ -28,8 +28,9 @@ int document_print(const char *kind, json_t *json, size_t room, struct buf *buf)
     char *to = buf_reserve(buf, DOCUMENT_FIRST_LINE_LEN + room);
     if (!to || len >= room)
         return -ENOMEM;
+    buf->len = start;
+    buf_append(buf, text, len);
     char *body = to + DOCUMENT_FIRST_LINE_LEN;
-    memcpy(body, text, len);
     memset(body + len, ' ', room - len - 1);
     body[room - 1] = '\n';
     char first[64];
