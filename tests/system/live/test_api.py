@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -171,6 +172,9 @@ def test_some_of_several(world):
     assert made["ClientToken"] == "once" and len(made["FlowLogIds"]) == 2
     assert [(one["ResourceId"], one["Error"]["Code"]) for one in made["Unsuccessful"]] == [
         ("vpc-none", "InvalidVpcID.NotFound"), ("vpc-0a", "FlowLogAlreadyExists")]
+    daemon.signal(signal.SIGHUP)
+    lab.wait_for(lambda: "reloaded: " in daemon.log(), what="a reload")
+    assert set(made["FlowLogIds"]) < set(ec2.ids(Filter=[{"Name": "deliver-log-status", "Values": ["SUCCESS"]}]))
     again = ec2.create_flow_logs(**request)
     assert again["FlowLogIds"] == made["FlowLogIds"]
     with ec2.refused("IdempotentParameterMismatch"):
