@@ -17,8 +17,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         request = (self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
         self.server.seen.append((*request, self.rfile.read(length)))
-        status, body = self.server.answer(*request)
+        status, body, *more = self.server.answer(*request)
         self.send_response(status)
+        for name, value in (more[0] if more else {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -34,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def server(answer, ahead=0):
-    """An HTTP server on loopback; `answer(method, path, headers)` gives status and body; `seen` is what it was asked.
+    """An HTTP server on loopback; `answer(method, path, headers)` gives status, body and, if need be, more headers; `seen` is what it was asked.
 
     Its clock is `ahead` by so many seconds.
     """

@@ -12,6 +12,7 @@ import time
 START_SECONDS = 30
 REGION = "eu-central-1"
 ACCESS_KEY, SECRET_KEY = "AKIAFLOWLOGTEST00001", "flowlog/test+secret=of/forty+characters0"
+NODE_MODULES = pathlib.Path(__file__).parents[2] / "build-venv" / "node" / "node_modules"
 
 # What an AWS client must not take from the machine that the tests run on.
 _FOREIGN = ("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "CURL_", "SSL_CERT")
