@@ -152,6 +152,8 @@ int aws_client_call(struct aws_client *client, const struct aws_call *call, stru
     unsigned mended = 0; /* a bit for each class: the second time it is no use */
     for (;;) {
         int r = call_once(client, call, ret, error, fault);
+        if (r == 0 && fault)
+            fault->text[0] = '\0';
         if (r == 0 || mended & 1U << error->class || !mend(client, error, ret))
             return r;
         mended |= 1U << error->class;

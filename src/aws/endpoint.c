@@ -126,7 +126,7 @@ static bool is_plain_path(const char *path)
     return true;
 }
 
-int endpoint_parse(struct endpoint *ret, const char *url, struct fault *fault)
+int endpoint_parse_url(struct endpoint *ret, const char *url, struct fault *fault)
 {
     struct endpoint endpoint = {.custom = true};
     bool is_secure = strncmp(url, "https://", 8) == 0;

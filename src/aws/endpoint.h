@@ -38,7 +38,7 @@ int endpoint_resolve(struct endpoint *ret, const char *service, const char *regi
                      bool use_dual_stack, struct fault *fault) MUST_USE;
 
 /* "http[s]://HOST[:PORT][/PATH]"; -EINVAL for anything else. */
-int endpoint_parse(struct endpoint *ret, const char *url, struct fault *fault) MUST_USE;
+int endpoint_parse_url(struct endpoint *ret, const char *url, struct fault *fault) MUST_USE;
 
 /* Puts the bucket before the host, or behind the path. -EINVAL when its name cannot be a host's. */
 int endpoint_add_bucket(struct endpoint *endpoint, const char *bucket, enum endpoint_addressing addressing,

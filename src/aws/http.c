@@ -214,7 +214,9 @@ static int exchange_fault(CURLcode code, const struct exchange *exchange, const 
                           struct fault *fault)
 {
     int error = -EIO;
-    size_t len = strcspn(url, "?"); /* the query may hold what is nobody's business */
+    const char *host =
+        strstr(url, "://"); /* and no more: path and query may hold what is nobody's business */
+    size_t len = host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?") : strlen(url);
     if (code == CURLE_ABORTED_BY_CALLBACK && exchange->cancelled && atomic_load(exchange->cancelled))
         return fault_set(fault, -ECANCELED, "%.*s: given up, as the daemon is stopping", (int)len, url);
     if (exchange->answer->body.failed || exchange->answer->headers.failed)

@@ -90,7 +90,7 @@ int aws_place_resolve(struct aws_place *ret, const struct aws_settings *settings
     find_region(settings, profiles, url != NULL, &place);
     int r;
     if (url) {
-        r = endpoint_parse(&place.endpoint, url, fault);
+        r = endpoint_parse_url(&place.endpoint, url, fault);
     } else {
         bool use_fips = settings->use_fips ||
                         is_true(find_value(NULL, fips, "use_fips_endpoint", settings, profiles, &other));

@@ -56,7 +56,7 @@ static int check_full_address(const char *url, struct fault *fault)
     char address[URL_MAX];
     struct fault said;
     (void)snprintf(address, sizeof address, "%.*s", (int)strcspn(url, "?"), url);
-    if (endpoint_parse(&endpoint, address, &said) < 0)
+    if (endpoint_parse_url(&endpoint, address, &said) < 0)
         return fault_set(fault, -EINVAL, "AWS_CONTAINER_CREDENTIALS_FULL_URI: %s", said.text);
     if (!is_trusted(&endpoint))
         return fault_set(

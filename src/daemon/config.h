@@ -61,6 +61,12 @@ struct flow_log {
     bool hourly;
     char *endpoint, *region, *profile, *role_arn, *external_id, *proxy, *ca_bundle; /* "" when not given */
     bool use_fips;
+    enum endpoint_addressing addressing;
+    enum s3_acl acl;
+    enum s3_encryption encryption;
+    char *kms_key; /* "" when not given */
+    enum s3_storage_class storage_class;
+    enum s3_checksum checksum;
     enum framing framing;
     enum kafka_security security_protocol;
     enum kafka_mechanism sasl_mechanism;

@@ -47,6 +47,22 @@ void config_check_subnet(struct config_reader *reader, struct yaml_node_s *node,
     }
 }
 
+/* Keys that say something about S3 only; for others they would mislead. */
+static void check_s3_keys(struct config_reader *reader, struct yaml_node_s *node, const struct flow_log *log,
+                          enum destination_kind kind)
+{
+    static const char *const keys[] = {"addressing", "acl",           "encryption",
+                                       "kms-key",    "storage-class", "checksum"};
+    const struct config_key *rows = config_key_flow_logs->children;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (kind != DESTINATION_S3 &&
+            config_says(reader, node, config_key_find(rows, keys[i], strlen(keys[i]))))
+            config_mistake(reader, node, keys[i], "found for destination '%s', allowed: only with s3",
+                           log->destination);
+    if (log->kms_key && log->kms_key[0] && log->encryption != S3_ENCRYPTION_KMS)
+        config_mistake(reader, node, "kms-key", "found without encryption: sse-kms, which it is for");
+}
+
 /* What a destination cannot do, or needs. */
 static void check_destination_fits(struct config_reader *reader, struct yaml_node_s *node,
                                    const struct flow_log *log)
@@ -54,8 +70,9 @@ static void check_destination_fits(struct config_reader *reader, struct yaml_nod
     struct destination_text place;
     if (!log->destination || destination_text_parse(&place, log->destination, NULL) < 0)
         return;
+    check_s3_keys(reader, node, log, place.kind);
     bool service = place.kind == DESTINATION_CLOUDWATCH || place.kind == DESTINATION_FIREHOSE;
-    bool objects = place.kind == DESTINATION_FILE;
+    bool objects = place.kind == DESTINATION_FILE || place.kind == DESTINATION_S3;
     if (service && log->file_format != FILE_FORMAT_PLAIN_TEXT)
         config_mistake(reader, node, "file-format", "found for %s, allowed there: plain-text",
                        log->destination);

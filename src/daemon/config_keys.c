@@ -148,11 +148,6 @@ static bool check_format(const char *text, struct fault *fault)
 static bool check_destination(const char *text, struct fault *fault)
 {
     struct destination_text parsed;
-    if (strncmp(text, "s3://", 5) == 0) {
-        (void)fault_set(fault, 0, "found '%s', but s3:// destinations are not available in this version",
-                        text);
-        return false;
-    }
     return destination_text_parse(&parsed, text, fault) == 0;
 }
 
@@ -168,7 +163,33 @@ static bool check_printed(const char *text, struct fault *fault)
 static bool check_endpoint(const char *text, struct fault *fault)
 {
     struct endpoint endpoint;
-    return text[0] == '\0' || endpoint_parse(&endpoint, text, fault) == 0;
+    return text[0] == '\0' || endpoint_parse_url(&endpoint, text, fault) == 0;
+}
+
+/* What curl takes: a scheme and a host at least. Passwords would be seen in --show-config. */
+static bool check_proxy(const char *text, struct fault *fault)
+{
+    if (!text[0])
+        return true;
+    if (strchr(text, '@')) {
+        (void)fault_set(fault, 0,
+                        "found a user or password, allowed: only in https_proxy of the daemon's environment");
+        return false;
+    }
+    static const char *const schemes[] = {"http://",    "https://",  "socks5://",
+                                          "socks5h://", "socks4://", "socks4a://"};
+    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+        size_t len = strlen(schemes[i]);
+        if (strncmp(text, schemes[i], len) == 0)
+            return text[len] && !strpbrk(text, " \t");
+    }
+    return false;
+}
+
+static bool check_kms_key(const char *text, struct fault *fault)
+{
+    return strncmp(text, "arn:aws", 7) == 0 && strstr(text, ":kms:") &&
+           (strstr(text, ":key/") || strstr(text, ":alias/")) && !strpbrk(text, " \t");
 }
 
 static bool check_aws_region(const char *text, struct fault *fault)
@@ -455,10 +476,13 @@ static const struct config_key flow_log_keys[] = {
      FLOW_LOG(destination),
      .required = true,
      .check = check_destination,
-     .allowed = "file:///FOLDER, stdout, cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC",
+     .allowed = "file:///FOLDER, stdout, s3://BUCKET[/PREFIX], cloudwatch:GROUP, firehose:STREAM or "
+                "kafka://HOST:PORT/TOPIC",
      .help = "\"file:///FOLDER\" writes objects under FOLDER/AWSLogs in AWS's key layout; the path is taken "
              "as it stands, "
              "without percent-decoding. \"stdout\" writes lines without a header to standard output. "
+             ""
+             "\"s3://BUCKET/PREFIX\" puts the same objects into S3 or what speaks like it. "
              "\"cloudwatch:GROUP\" puts events into one log stream per interface, eni-...-all, -accept or "
              "-reject; group "
              "and streams are made when they are missing. \"firehose:STREAM\" puts one record per line. "
@@ -506,8 +530,8 @@ static const struct config_key flow_log_keys[] = {
      .type = KEY_TEXT,
      FLOW_LOG(proxy),
      .default_text = "",
-     .check = check_printed,
-     .allowed = "the URL of a proxy",
+     .check = check_proxy,
+     .allowed = "http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT",
      .help = "For AWS services. Default: as the environment says (https_proxy, no_proxy)."},
     {.name = "ca-bundle",
      .type = KEY_TEXT,
@@ -521,6 +545,46 @@ static const struct config_key flow_log_keys[] = {
      FLOW_LOG(use_fips),
      .default_text = "false",
      .help = "AWS's FIPS endpoints."},
+    {.name = "addressing",
+     .type = KEY_CHOICE,
+     FLOW_LOG(addressing),
+     .words = "auto|path|virtual",
+     .default_text = "auto",
+     .help = "Where the bucket's name goes: before the host (\"virtual\") or into the path. \"auto\": into "
+             "the path with an endpoint or a name with dots, before the host otherwise."},
+    {.name = "acl",
+     .type = KEY_CHOICE,
+     FLOW_LOG(acl),
+     .words = "bucket-owner-full-control|bucket-owner-read|private|none",
+     .default_text = "bucket-owner-full-control",
+     .help = "Canned ACL of objects in S3; \"none\" sends no such header."},
+    {.name = "encryption",
+     .type = KEY_CHOICE,
+     FLOW_LOG(encryption),
+     .words = "bucket|sse-s3|sse-kms",
+     .default_text = "bucket",
+     .help = "Encryption at rest in S3: as the bucket is set, with keys of S3, or with a key of KMS."},
+    {.name = "kms-key",
+     .type = KEY_TEXT,
+     FLOW_LOG(kms_key),
+     .default_text = "",
+     .check = check_kms_key,
+     .allowed = "a key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID",
+     .help = "For sse-kms. Without it the account's own key for S3."},
+    {.name = "storage-class",
+     .type = KEY_CHOICE,
+     FLOW_LOG(storage_class),
+     .words = "STANDARD|STANDARD_IA|ONEZONE_IA|INTELLIGENT_TIERING|GLACIER_IR|GLACIER|DEEP_ARCHIVE|"
+              "REDUCED_REDUNDANCY",
+     .default_text = "STANDARD",
+     .help = "Storage class of objects in S3."},
+    {.name = "checksum",
+     .type = KEY_CHOICE,
+     FLOW_LOG(checksum),
+     .words = "sha256|none",
+     .default_text = "sha256",
+     .help = "The checksum that S3 keeps with an object and verifies. The signature covers the same hash in "
+             "any case."},
     {.name = "framing",
      .type = KEY_CHOICE,
      FLOW_LOG(framing),
@@ -556,7 +620,7 @@ static const struct config_key flow_log_keys[] = {
      .help = "How much time the objects of a destination that takes objects hold: those of all windows that "
              "end within such "
              "an interval, aligned to the epoch. Default: 1m for files, so that every window appears when it "
-             "closes."},
+             "closes; 5m for S3."},
     {.name = "file-format",
      .type = KEY_CHOICE,
      FLOW_LOG(file_format),

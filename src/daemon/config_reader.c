@@ -296,15 +296,28 @@ static void read_map(struct config_reader *reader, yaml_node_t *node, const stru
     }
 }
 
-void config_mistake(struct config_reader *reader, yaml_node_t *node, const char *key, const char *format, ...)
+static const yaml_node_t *value_of(struct config_reader *reader, const yaml_node_t *node, const char *key)
 {
-    const yaml_node_t *at = node;
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
          pair++) {
         const yaml_node_t *name = node_at(reader, pair->key);
         if (name->type == YAML_SCALAR_NODE && strcmp(scalar_text(name), key) == 0)
-            at = node_at(reader, pair->value);
+            return node_at(reader, pair->value);
     }
+    return NULL;
+}
+
+bool config_says(struct config_reader *reader, yaml_node_t *node, const struct config_key *key)
+{
+    const yaml_node_t *value = value_of(reader, node, key->name);
+    return value && (value->type != YAML_SCALAR_NODE || !key->default_text ||
+                     strcmp(scalar_text(value), key->default_text) != 0);
+}
+
+void config_mistake(struct config_reader *reader, yaml_node_t *node, const char *key, const char *format, ...)
+{
+    const yaml_node_t *value = value_of(reader, node, key);
+    const yaml_node_t *at = value ? value : node;
     char text[1024];
     va_list arguments;
     va_start(arguments, format);

@@ -23,5 +23,8 @@ int config_read(struct config *config, const char *text, size_t len, const char 
 void config_mistake(struct config_reader *reader, yaml_node_t *node, const char *key, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
+/* Whether the map gives the key another value than its default. */
+bool config_says(struct config_reader *reader, yaml_node_t *node, const struct config_key *key);
+
 /* "FILE: …" or "FILE:LINE: …" when there is no document to point into; line 0 is none. */
 void config_report_mistake(struct config_report *report, const char *name, size_t line, const char *text);

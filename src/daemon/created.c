@@ -219,6 +219,7 @@ static void set_destination(json_t *object, const struct flow_log *log)
         const char *scheme;
         const char *type;
     } kinds[] = {{"s3://", "s3"},
+                 {"arn:aws", "s3"},
                  {"cloudwatch:", "cloud-watch-logs"},
                  {"firehose:", "kinesis-data-firehose"},
                  {"kafka://", "kafka"},
@@ -229,8 +230,10 @@ static void set_destination(json_t *object, const struct flow_log *log)
             json_object_set_new(object, "logDestinationType", json_string(kinds[i].type));
     if (strncmp(log->destination, "cloudwatch:", 11) == 0)
         json_object_set_new(object, "logGroupName", json_string(log->destination + 11));
-    else if (strncmp(log->destination, "s3://", 5) == 0)
-        json_object_set_new(object, "logDestination", json_sprintf("arn:aws:s3:::%s", log->destination + 5));
+    else if (log->place.kind == DESTINATION_S3)
+        json_object_set_new(object, "logDestination",
+                            json_sprintf("arn:aws:s3:::%s%s%s", log->place.bucket,
+                                         log->place.target[0] ? "/" : "", log->place.target));
     else
         json_object_set_new(object, "logDestination", json_string(log->destination));
 }

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/endpoint.h"
 #include "base/num.h"
 #include "daemon/config_keys.h"
 
 #define WORD "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 #define HOST WORD ":[]"
+#define PREFIX_MAX 512 /* bytes; leaves the rest of S3's 1024 to what is made below */
 
 typedef int parser(struct destination_text *ret, const char *rest, struct fault *fault);
 
@@ -38,6 +40,33 @@ static int parse_file(struct destination_text *ret, const char *rest, struct fau
 static int parse_stdout(struct destination_text *ret, const char *rest, struct fault *fault)
 {
     return rest[0] ? -EINVAL : 0;
+}
+
+/* "BUCKET[/PREFIX]" (delivery.md 2.1) */
+static int parse_s3(struct destination_text *ret, const char *rest, struct fault *fault)
+{
+    size_t len = strcspn(rest, "/");
+    (void)snprintf(ret->bucket, sizeof ret->bucket, "%.*s", (int)len, rest);
+    if (len >= sizeof ret->bucket || !endpoint_is_bucket_name(ret->bucket))
+        return fault_set(
+            fault, -EINVAL,
+            "found bucket '%.*s', allowed: 3 to 63 lower-case letters, digits, '-' and '.', with a letter "
+            "or digit at both ends",
+            (int)len, rest);
+    const char *prefix = rest + len + strspn(rest + len, "/");
+    len = strlen(prefix);
+    while (len && prefix[len - 1] == '/')
+        len--;
+    if (len > PREFIX_MAX)
+        return fault_set(fault, -EINVAL, "found a prefix of %zu bytes, allowed: %d", len, PREFIX_MAX);
+    const char *slash = memrchr(prefix, '/', len);
+    const char *name = slash ? slash + 1 : prefix;
+    if ((size_t)(prefix + len - name) == strlen("AWSLogs") && memcmp(name, "AWSLogs", strlen("AWSLogs")) == 0)
+        return fault_set(fault, -EINVAL,
+                         "found prefix '%.*s', but AWSLogs is the name of a folder made below it", (int)len,
+                         prefix);
+    (void)snprintf(ret->target, sizeof ret->target, "%.*s%s", (int)len, prefix, len ? "/" : "");
+    return 0;
 }
 
 /* delivery.md 1.2 */
@@ -105,6 +134,11 @@ static int parse_kafka(struct destination_text *ret, const char *rest, struct fa
 static int parse_arn(struct destination_text *ret, const char *rest, struct fault *fault)
 {
     char service[16], resource[600];
+    const char *bucket = strstr(rest, ":s3:::");
+    if (strncmp(rest, "aws", 3) == 0 && bucket && bucket == strchr(rest, ':')) {
+        ret->kind = DESTINATION_S3;
+        return parse_s3(ret, bucket + strlen(":s3:::"), fault);
+    }
     if (sscanf(rest, "aws%*[^:]:%15[^:]:%31[^:]:%*[0-9]:%599s", service, ret->region, resource) != 3 &&
         sscanf(rest, "aws:%15[^:]:%31[^:]:%*[0-9]:%599s", service, ret->region, resource) != 3)
         return -EINVAL;
@@ -134,6 +168,7 @@ int destination_text_parse(struct destination_text *ret, const char *text, struc
     } schemes[] = {
         {"file://", DESTINATION_FILE, parse_file},
         {"stdout", DESTINATION_STDOUT, parse_stdout},
+        {"s3://", DESTINATION_S3, parse_s3},
         {"cloudwatch:", DESTINATION_CLOUDWATCH, parse_group},
         {"firehose:", DESTINATION_FIREHOSE, parse_stream},
         {"kafka://", DESTINATION_KAFKA, parse_kafka},

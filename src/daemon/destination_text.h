@@ -10,7 +10,8 @@
 struct destination_text {
     enum destination_kind kind;
     const char *folder; /* of a file destination; points into the text */
-    char target[513];   /* log group, Firehose stream or Kafka topic; "" for others */
+    char target[514]; /* log group, Firehose stream, Kafka topic; what keys in S3 begin with; "" for others */
+    char bucket[64];  /* of S3 */
     char brokers[1024]; /* "HOST:PORT,…" */
     char region[32];    /* of an ARN, else "" */
 };

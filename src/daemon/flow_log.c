@@ -9,6 +9,7 @@
 #include "daemon/config_keys.h"
 
 #define FILE_PUBLISH_INTERVAL 60 /* every window */
+#define S3_PUBLISH_INTERVAL 300  /* as AWS does (delivery.md 2.4) */
 
 static bool same_text(const char *a, const char *b)
 {
@@ -47,9 +48,11 @@ static const char *given(const char *text)
 static struct aws_settings aws_settings_of(const struct config *config, const struct flow_log *flow_log)
 {
     const struct destination_text *place = &flow_log->place;
+    static const char *const services[] = {
+        [DESTINATION_CLOUDWATCH] = "logs", [DESTINATION_FIREHOSE] = "firehose", [DESTINATION_S3] = "s3"};
     const char *region = given(flow_log->region) ? flow_log->region : given(place->region);
     return (struct aws_settings){
-        .service = place->kind == DESTINATION_CLOUDWATCH ? "logs" : "firehose",
+        .service = services[place->kind],
         .region = region ? region : config->topology.region,
         .endpoint = given(flow_log->endpoint),
         .profile = given(flow_log->profile),
@@ -58,6 +61,8 @@ static struct aws_settings aws_settings_of(const struct config *config, const st
         .proxy = given(flow_log->proxy),
         .ca_bundle = given(flow_log->ca_bundle),
         .use_fips = flow_log->use_fips,
+        .bucket = given(place->bucket),
+        .addressing = flow_log->addressing,
     };
 }
 
@@ -85,6 +90,11 @@ struct destination_settings flow_log_destination(const struct config *config, co
                   .mechanism = flow_log->sasl_mechanism,
                   .credentials_file = flow_log->credentials_file},
         .aws = aws_settings_of(config, flow_log),
+        .s3 = {.acl = flow_log->acl,
+               .encryption = flow_log->encryption,
+               .storage_class = flow_log->storage_class,
+               .checksum = flow_log->checksum,
+               .kms_key = given(flow_log->kms_key)},
     };
 }
 
@@ -96,6 +106,8 @@ static void print_key(const struct topology *topology, const struct flow_log *lo
         buf_printf(buf, "%s %d %" PRIu64 " %s %s %d %d %d", log->resource, (int)log->traffic_type,
                    log->interval, log->format_text, log->destination, (int)log->file_format, log->hive,
                    log->hourly);
+    if (!log->name[0] && given(log->endpoint))
+        buf_printf(buf, " %s", log->endpoint);
 }
 
 int flow_log_resolve(struct flow_log *log, const struct topology *topology, struct fault *fault)
@@ -103,8 +115,9 @@ int flow_log_resolve(struct flow_log *log, const struct topology *topology, stru
     AUTO_BUF struct buf key = BUF_INIT(64 * 1024);
     print_key(topology, log, &key);
     identity_format(log->id, sizeof log->id, "fl-", hash_bytes(buf_string(&key), key.len, 0));
-    if (!log->publish_interval)
-        log->publish_interval = FILE_PUBLISH_INTERVAL;
     int r = destination_text_parse(&log->place, log->destination, fault);
+    if (!log->publish_interval)
+        log->publish_interval =
+            log->place.kind == DESTINATION_S3 ? S3_PUBLISH_INTERVAL : FILE_PUBLISH_INTERVAL;
     return r < 0 ? r : format_parse(&log->format, log->format_text, fault);
 }

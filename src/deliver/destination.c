@@ -9,6 +9,7 @@ static const struct delivery_driver *const drivers[] = {
     [DESTINATION_CLOUDWATCH] = &deliver_cloudwatch_driver,
     [DESTINATION_FIREHOSE] = &deliver_firehose_driver,
     [DESTINATION_KAFKA] = &deliver_kafka_driver,
+    [DESTINATION_S3] = &deliver_s3_driver,
 };
 
 const struct delivery_driver *destination_driver(enum destination_kind kind)

@@ -15,6 +15,30 @@ enum destination_kind {
     DESTINATION_CLOUDWATCH,
     DESTINATION_FIREHOSE,
     DESTINATION_KAFKA,
+    DESTINATION_S3,
+};
+
+/* In the order of the words of the configuration keys. */
+enum s3_acl { S3_ACL_BUCKET_OWNER_FULL_CONTROL, S3_ACL_BUCKET_OWNER_READ, S3_ACL_PRIVATE, S3_ACL_NONE };
+enum s3_encryption { S3_ENCRYPTION_BUCKET, S3_ENCRYPTION_S3, S3_ENCRYPTION_KMS };
+enum s3_checksum { S3_CHECKSUM_SHA256, S3_CHECKSUM_NONE };
+enum s3_storage_class {
+    S3_STORAGE_STANDARD,
+    S3_STORAGE_STANDARD_IA,
+    S3_STORAGE_ONEZONE_IA,
+    S3_STORAGE_INTELLIGENT_TIERING,
+    S3_STORAGE_GLACIER_IR,
+    S3_STORAGE_GLACIER,
+    S3_STORAGE_DEEP_ARCHIVE,
+    S3_STORAGE_REDUCED_REDUNDANCY,
+};
+
+struct s3_settings {
+    enum s3_acl acl;
+    enum s3_encryption encryption; /* S3_ENCRYPTION_BUCKET: as the bucket's own setting says */
+    enum s3_storage_class storage_class;
+    enum s3_checksum checksum;
+    const char *kms_key; /* ARN; NULL: the account's own key for S3 */
 };
 
 enum file_format {
@@ -53,7 +77,8 @@ struct destination_settings {
     bool hourly;
     uint64_t
         origin; /* hash of machine and state folder: daemons that share a folder name objects differently */
-    const char *target;        /* log group, Firehose stream or Kafka topic */
+    struct s3_settings s3;
+    const char *target;        /* log group, Firehose stream, Kafka topic; what keys in S3 begin with */
     const char *stream_suffix; /* of log streams: "all", "accept" or "reject" */
     enum framing framing;
     struct kafka_settings kafka;

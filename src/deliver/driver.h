@@ -63,6 +63,7 @@ struct delivery_driver {
 const char *error_word_text(enum error_word word);
 
 extern const struct delivery_driver deliver_file_driver;
+extern const struct delivery_driver deliver_s3_driver;
 extern const struct delivery_driver deliver_stdout_driver;
 extern const struct delivery_driver deliver_cloudwatch_driver;
 extern const struct delivery_driver deliver_firehose_driver;

@@ -38,7 +38,7 @@ static void test_parse(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct endpoint endpoint;
         struct fault fault = {0};
-        int r = endpoint_parse(&endpoint, cases[i].url, &fault);
+        int r = endpoint_parse_url(&endpoint, cases[i].url, &fault);
         if (!cases[i].scheme) {
             assert_int_equal(r, -EINVAL);
             assert_non_null(strstr(fault.text, cases[i].url));
@@ -73,7 +73,7 @@ static void test_buckets(void **state)
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct endpoint endpoint;
-        int r = cases[i].url ? endpoint_parse(&endpoint, cases[i].url, NULL)
+        int r = cases[i].url ? endpoint_parse_url(&endpoint, cases[i].url, NULL)
                              : endpoint_resolve(&endpoint, "s3", "eu-west-1", false, false, NULL);
         assert_int_equal(r, 0);
         r = endpoint_add_bucket(&endpoint, cases[i].bucket, cases[i].addressing, NULL);

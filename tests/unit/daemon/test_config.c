@@ -289,13 +289,26 @@ static const struct {
     {"topology: {subnets: [{subnet-id: subnet-1, cidr: 10.0.0.0/8, vpc-id: vpc-1}, "
      "{subnet-id: subnet-1, cidr: 'fd00::/64', vpc-id: vpc-2}]}",
      "f.yaml:1: topology.subnets[1].vpc-id: found 'vpc-2', but subnets[0] puts subnet-1 into 'vpc-1'"},
-    {"flow-logs: [{name: a}]", "f.yaml:1: flow-logs[0].destination: missing, allowed: file:///FOLDER, "
-                               "stdout, cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC"},
-    {"flow-logs: [{destination: 's3://b/p'}]",
-     "f.yaml:1: flow-logs[0].destination: found 's3://b/p', but s3:// "
-     "destinations are not available in this version"},
+    {"flow-logs: [{name: a}]",
+     "f.yaml:1: flow-logs[0].destination: missing, allowed: file:///FOLDER, "
+     "stdout, s3://BUCKET[/PREFIX], cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC"},
+    {"flow-logs: [{destination: 's3://Bucket/p'}]",
+     "f.yaml:1: flow-logs[0].destination: found bucket 'Bucket', allowed: 3 to 63 lower-case letters, "
+     "digits, '-' and "
+     "'.', with a letter or digit at both ends"},
+    {"flow-logs: [{destination: 'arn:aws:s3:::bucket/a/AWSLogs/'}]",
+     "f.yaml:1: flow-logs[0].destination: found prefix 'a/AWSLogs', but AWSLogs is the name of a folder made "
+     "below it"},
+    {"flow-logs: [{destination: 's3://bucket', proxy: 'http://u:p@x:1'}]",
+     "f.yaml:1: flow-logs[0].proxy: found a user or password, allowed: only in https_proxy of the daemon's "
+     "environment"},
+    {"flow-logs: [{destination: 's3://bucket', kms-key: 'arn:aws:kms:r:1:key/2'}]",
+     "f.yaml:1: flow-logs[0].kms-key: found without encryption: sse-kms, which it is for"},
+    {"flow-logs: [{destination: stdout, acl: private}]",
+     "f.yaml:1: flow-logs[0].acl: found for destination 'stdout', allowed: only with s3"},
     {"flow-logs: [{destination: 'file://x'}]",
      "f.yaml:1: flow-logs[0].destination: found 'file://x', allowed: file:///FOLDER, stdout, "
+     "s3://BUCKET[/PREFIX], "
      "cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC"},
     {"flow-logs: [{destination: 'file:///x/AWSLogs'}]",
      "f.yaml:1: flow-logs[0].destination: found 'file:///x/AWSLogs', but AWSLogs is the name of a folder "
@@ -317,7 +330,7 @@ static const struct {
                                                   "allowed: up to 249 letters, digits and '.', '-', '_'"},
     {"flow-logs: [{destination: 'arn:aws:sqs:eu-central-1:1:q'}]",
      "f.yaml:1: flow-logs[0].destination: found 'arn:aws:sqs:eu-central-1:1:q', allowed: file:///FOLDER, "
-     "stdout, cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC"},
+     "stdout, s3://BUCKET[/PREFIX], cloudwatch:GROUP, firehose:STREAM or kafka://HOST:PORT/TOPIC"},
     {"flow-logs: [{destination: 'cloudwatch:g', file-format: json}]",
      "f.yaml:1: flow-logs[0].file-format: found for cloudwatch:g, allowed there: plain-text"},
     {"flow-logs: [{destination: 'kafka://k:1/t', security-protocol: sasl-ssl}]",

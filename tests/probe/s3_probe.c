@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Puts a file into S3 as the worker of a flow log does: s3_probe ENDPOINT BUCKET PREFIX KEY FILE
+ * Prints the outcome as a JSON object. SIGTERM is the daemon's stop.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <jansson.h>
+
+#include "aws/sigv4.h"
+#include "base/cleanup.h"
+#include "deliver/driver.h"
+
+static atomic_bool cancelled;
+
+static void on_signal(int number)
+{
+    atomic_store(&cancelled, true);
+}
+
+static int describe_file(const char *path, struct object_file *object)
+{
+    struct stat found;
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &found) < 0)
+        return -errno;
+    object->size = (uint64_t)found.st_size;
+    return sigv4_digest_file(fd, 0, object->size, object->sha256);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6)
+        return 2;
+    const struct destination_settings settings = {
+        .kind = DESTINATION_S3,
+        .target = argv[3],
+        .aws = {.service = "s3", .endpoint = argv[1], .bucket = argv[2]},
+    };
+    const struct delivery_driver *driver = destination_driver(DESTINATION_S3);
+    struct object_file object = {.key = argv[4], .path = argv[5], .content_type = "application/gzip"};
+    struct outcome outcome = {0};
+    struct fault fault = {0};
+    void *state = NULL;
+    (void)signal(SIGTERM, on_signal);
+    if (describe_file(argv[5], &object) < 0 || driver->open(&state, &settings, &fault) < 0) {
+        (void)fprintf(stderr, "s3_probe: %s\n", fault.text);
+        return 2;
+    }
+    driver->put(state, &object, &cancelled, &outcome);
+    driver->close(state);
+    json_t *answer =
+        json_pack("{s:i, s:s, s:s, s:s}", "kind", (int)outcome.kind, "word", error_word_text(outcome.word),
+                  "object", outcome.object, "fault", outcome.fault.text);
+    (void)json_dumpf(answer, stdout, 0);
+    json_decref(answer);
+    return 0;
+}
