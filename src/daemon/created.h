@@ -13,7 +13,7 @@ struct daemon;
 /* Adds those of the store to a configuration just read; what cannot run is logged. -ENOMEM. */
 int created_append(struct daemon *daemon, struct config *config) MUST_USE;
 
-/* Ends one, if it is there. */
-void created_stop(void *daemon, const char *id);
+/* Ends one, if it is there. `context`: the daemon. */
+void created_stop(void *context, const char *id);
 
 struct ec2_host created_host(struct daemon *daemon);

@@ -48,13 +48,11 @@ struct daemon {
     struct registry registry;
     struct windows windows;
     struct flow_table long_window; /* of 600 s, fed by closed windows of 60 s */
-    bool long_window_open;
     struct publish publish;
     struct control *control;
     struct journal *journal;
     uint64_t journal_failures;
-    bool journal_failing; /* since it was last written whole */
-    struct http *http;    /* NULL: no listener */
+    struct http *http; /* NULL: no listener */
     struct access_keys *access_keys;
     struct flow_log_store *store; /* of flow logs made through the API */
     int epoll;
@@ -64,11 +62,13 @@ struct daemon {
     uint64_t started_s;
     uint64_t drains;
     uint64_t windows_closed;
-    uint32_t closed_before; /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
     uint64_t
         unknown_packets; /* drained for interfaces that nobody knows, or without memory even to say whose */
     uint64_t flows_in_window; /* since the window began, for the live line */
+    uint32_t closed_before;   /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
     enum quiescent quiescent; /* unread at first: an earlier process may have left something */
+    bool long_window_open;
+    bool journal_failing; /* since it was last written whole */
     bool drain_failing;
     bool capturing;
     bool first_close; /* no window was closed by this process yet */
