@@ -47,19 +47,62 @@ void config_check_subnet(struct config_reader *reader, struct yaml_node_s *node,
     }
 }
 
-/* Keys that say something about S3 only; for others they would mislead. */
-static void check_s3_keys(struct config_reader *reader, struct yaml_node_s *node, const struct flow_log *log,
-                          enum destination_kind kind)
+#define KIND(kind) (1U << DESTINATION_##kind)
+#define KINDS_OF_AWS (KIND(CLOUDWATCH) | KIND(FIREHOSE) | KIND(S3))
+
+/* Keys that say something about some kinds of destinations only; for others they would mislead. */
+static const struct key_use {
+    const char *key;
+    unsigned kinds;
+    const char *allowed;
+} key_uses[] = {
+    {"endpoint", KINDS_OF_AWS, "cloudwatch, firehose or s3"},
+    {"region", KINDS_OF_AWS, "cloudwatch, firehose or s3"},
+    {"profile", KINDS_OF_AWS, "cloudwatch, firehose or s3"},
+    {"role-arn", KINDS_OF_AWS, "cloudwatch, firehose or s3"},
+    {"external-id", KINDS_OF_AWS, "cloudwatch, firehose or s3"},
+    {"proxy", KINDS_OF_AWS, "cloudwatch, firehose or s3"},
+    {"ca-bundle", KINDS_OF_AWS | KIND(KAFKA), "cloudwatch, firehose, s3 or kafka"},
+    {"use-fips", KINDS_OF_AWS, "cloudwatch, firehose or s3"},
+    {"addressing", KIND(S3), "s3"},
+    {"acl", KIND(S3), "s3"},
+    {"encryption", KIND(S3), "s3"},
+    {"kms-key", KIND(S3), "s3"},
+    {"storage-class", KIND(S3), "s3"},
+    {"checksum", KIND(S3), "s3"},
+    {"framing", KIND(FIREHOSE), "firehose"},
+    {"security-protocol", KIND(KAFKA), "kafka"},
+    {"sasl-mechanism", KIND(KAFKA), "kafka"},
+    {"credentials-file", KIND(KAFKA), "kafka"},
+};
+
+static void check_key_uses(struct config_reader *reader, struct yaml_node_s *node, const struct flow_log *log,
+                           enum destination_kind kind)
 {
-    static const char *const keys[] = {"addressing", "acl",           "encryption",
-                                       "kms-key",    "storage-class", "checksum"};
     const struct config_key *rows = config_key_flow_logs->children;
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        if (kind != DESTINATION_S3 &&
-            config_says(reader, node, config_key_find(rows, keys[i], strlen(keys[i]))))
-            config_mistake(reader, node, keys[i], "found for destination '%s', allowed: only with s3",
-                           log->destination);
-    if (log->kms_key && log->kms_key[0] && log->encryption != S3_ENCRYPTION_KMS)
+    for (size_t i = 0; i < ARRAY_SIZE(key_uses); i++) {
+        const struct key_use *use = &key_uses[i];
+        if (!(use->kinds & 1U << kind) &&
+            config_says(reader, node, config_key_find(rows, use->key, strlen(use->key))))
+            config_mistake(reader, node, use->key, "found for destination '%s', allowed: only with %s",
+                           log->destination, use->allowed);
+    }
+}
+
+static bool is_given(const char *text)
+{
+    return text && text[0];
+}
+
+/* Keys that others make useless, or that are useless without others. */
+static void check_key_pairs(struct config_reader *reader, struct yaml_node_s *node,
+                            const struct flow_log *log)
+{
+    if (is_given(log->external_id) && !is_given(log->role_arn))
+        config_mistake(reader, node, "external-id", "found without role-arn, which it is for");
+    if (log->use_fips && is_given(log->endpoint))
+        config_mistake(reader, node, "use-fips", "found with endpoint, which is taken as it stands");
+    if (is_given(log->kms_key) && log->encryption != S3_ENCRYPTION_KMS)
         config_mistake(reader, node, "kms-key", "found without encryption: sse-kms, which it is for");
 }
 
@@ -70,7 +113,8 @@ static void check_destination_fits(struct config_reader *reader, struct yaml_nod
     struct destination_text place;
     if (!log->destination || destination_text_parse(&place, log->destination, NULL) < 0)
         return;
-    check_s3_keys(reader, node, log, place.kind);
+    check_key_uses(reader, node, log, place.kind);
+    check_key_pairs(reader, node, log);
     bool service = place.kind == DESTINATION_CLOUDWATCH || place.kind == DESTINATION_FIREHOSE;
     bool objects = place.kind == DESTINATION_FILE || place.kind == DESTINATION_S3;
     if (service && log->file_format != FILE_FORMAT_PLAIN_TEXT)

@@ -306,6 +306,18 @@ static const struct {
      "f.yaml:1: flow-logs[0].kms-key: found without encryption: sse-kms, which it is for"},
     {"flow-logs: [{destination: stdout, acl: private}]",
      "f.yaml:1: flow-logs[0].acl: found for destination 'stdout', allowed: only with s3"},
+    {"flow-logs: [{destination: 's3://bucket', external-id: e}]",
+     "f.yaml:1: flow-logs[0].external-id: found without role-arn, which it is for"},
+    {"flow-logs: [{destination: 'cloudwatch:g', use-fips: true, endpoint: 'http://x'}]",
+     "f.yaml:1: flow-logs[0].use-fips: found with endpoint, which is taken as it stands"},
+    {"flow-logs: [{destination: stdout, framing: newline}]",
+     "f.yaml:1: flow-logs[0].framing: found for destination 'stdout', allowed: only with firehose"},
+    {"flow-logs: [{destination: 's3://bucket', credentials-file: /c}]",
+     "f.yaml:1: flow-logs[0].credentials-file: found for destination 's3://bucket', allowed: only with "
+     "kafka"},
+    {"flow-logs: [{destination: stdout, ca-bundle: /b}]",
+     "f.yaml:1: flow-logs[0].ca-bundle: found for destination 'stdout', allowed: only with cloudwatch, "
+     "firehose, s3 or kafka"},
     {"flow-logs: [{destination: 'file://x'}]",
      "f.yaml:1: flow-logs[0].destination: found 'file://x', allowed: file:///FOLDER, stdout, "
      "s3://BUCKET[/PREFIX], "
@@ -588,7 +600,7 @@ static void test_stream_settings_follow_the_flow_log(void **state)
         "flow-logs:\n"
         "- {destination: 'cloudwatch:g', traffic-type: REJECT, profile: p, role-arn: r}\n"
         "- {destination: 'arn:aws:firehose:eu-west-1:123456789012:deliverystream/s', framing: newline,\n"
-        "   endpoint: 'http://127.0.0.1:1', external-id: e}\n"
+        "   endpoint: 'http://127.0.0.1:1', role-arn: r, external-id: e}\n"
         "- {destination: 'kafka://k:1/t', security-protocol: sasl-ssl, sasl-mechanism: SCRAM-SHA-256,\n"
         "   credentials-file: /c, ca-bundle: /b}\n");
     struct destination_settings logs = flow_log_destination(&config, &config.flow_logs[0], 7);
@@ -631,6 +643,36 @@ static void check_rows(const struct config_key *keys, struct buf *manual)
     assert_true(count < 32); /* KEYS_MAX of the reader */
 }
 
+/* They mean nothing to other destinations; said as they are by default they do no harm. */
+static void test_keys_of_services_are_for_services(void **state)
+{
+    static const char *const others[] = {"file:///x", "stdout", "kafka://k:1/t"};
+    static const struct {
+        const char *key, *value;
+    } cases[] = {{"endpoint", "'http://x'"}, {"region", "eu-west-1"},   {"profile", "p"},
+                 {"role-arn", "r"},          {"proxy", "'http://x:1'"}, {"use-fips", "true"}};
+    for (size_t i = 0; i < ARRAY_SIZE(others) * ARRAY_SIZE(cases); i++) {
+        const char *destination = others[i / ARRAY_SIZE(cases)];
+        const size_t at = i % ARRAY_SIZE(cases);
+        char text[256];
+        char told[256];
+        struct config config AUTO_CONFIG;
+        struct config_report report CLEANUP(config_report_done);
+        (void)snprintf(text, sizeof text, "flow-logs: [{destination: '%s', %s: %s}]", destination,
+                       cases[at].key, cases[at].value);
+        (void)snprintf(
+            told, sizeof told,
+            "f.yaml:1: flow-logs[0].%s: found for destination '%s', allowed: only with cloudwatch, "
+            "firehose or s3\n",
+            cases[at].key, destination);
+        assert_int_equal(parse(&config, text, &report), -EINVAL);
+        assert_string_equal(buf_string(&report.mistakes), told);
+    }
+    struct config config AUTO_CONFIG;
+    parse_right(&config,
+                "flow-logs: [{destination: stdout, use-fips: false, acl: bucket-owner-full-control}]");
+}
+
 static void test_every_row_is_documented(void **state)
 {
     AUTO_BUF struct buf manual = BUF_INIT(TEXT_MAX);
@@ -664,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_destination_settings_follow_the_flow_log),
         cmocka_unit_test(test_stream_destinations),
         cmocka_unit_test(test_stream_settings_follow_the_flow_log),
+        cmocka_unit_test(test_keys_of_services_are_for_services),
         cmocka_unit_test(test_every_row_is_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
