@@ -13,6 +13,7 @@
 
 #include "aws/uri.h"
 #include "base/cleanup.h"
+#include "deliver/service.h"
 
 #define ANSWER_MAX (1UL << 20)
 #define KEY_MAX 1024 /* bytes, S3's bound */
@@ -176,26 +177,9 @@ static bool is_refused(const struct aws_error *error)
 {
     static const char *const codes[] = {"EntityTooLarge", "KeyTooLongError", "KeyTooLong"};
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
-        if (error->class == AWS_ERROR_REQUEST && strcmp(error->code, codes[i]) == 0)
+        if (service_refuses(error, codes[i]))
             return true;
     return false;
-}
-
-static enum error_word word_of(enum aws_error_class class)
-{
-    switch (class) {
-    case AWS_ERROR_THROTTLED:
-        return ERROR_RATE_LIMITED;
-    case AWS_ERROR_CREDENTIALS:
-    case AWS_ERROR_EXPIRED:
-    case AWS_ERROR_SKEWED:
-    case AWS_ERROR_ACCESS:
-    case AWS_ERROR_MISSING:
-    case AWS_ERROR_REDIRECTED:
-        return ERROR_ACCESS;
-    default:
-        return ERROR_UNKNOWN;
-    }
 }
 
 static void s3_put_object(void *state, const struct object_file *object, const atomic_bool *cancelled,
@@ -208,8 +192,9 @@ static void s3_put_object(void *state, const struct object_file *object, const a
     int r = send_object(&put, &fault);
     if (r < 0) {
         ret->fault = fault;
-        ret->kind = is_refused(&put.error) ? OUTCOME_REJECTED : OUTCOME_RETRY;
-        ret->word = word_of(put.error.class);
+        service_tell_error(&put.error, ret);
+        if (is_refused(&put.error))
+            ret->kind = OUTCOME_REJECTED;
     } else {
         (void)snprintf(ret->object, sizeof ret->object, "s3://%s/%s%s", s3->bucket, s3->prefix, object->key);
     }

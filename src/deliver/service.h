@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the drivers of AWS's JSON services share: a call with its answer as JSON, and errors as outcomes. */
+/* What the drivers of AWS's services share: errors as outcomes, and calls whose answers are JSON. */
 
 #include <jansson.h>
 
