@@ -38,10 +38,12 @@ FAULTS = [*ANSWERS, *BREAKS, *LOSSES]
 
 
 class FaultEndpoint:
-    """Requests meet the faults of `plan` in turn, then none. `counts`: how often each fault was met."""
+    """Requests meet the faults of `plan` in turn, then none. `counts`: how often each fault was met. `signed`: the
+    SHA-256 that the last request to a path said of its body."""
 
     def __init__(self, target_port, plan):
         self.target_port, self.plan, self.counts = target_port, collections.deque(plan), collections.Counter()
+        self.signed = {}
         self.broken = False  # every request is cut off
         self._lock = threading.Lock()
         endpoint = self
@@ -137,6 +139,7 @@ class _Handler(socketserver.StreamRequestHandler):
                 if name.lower() not in _HOP:
                     connection.putheader(name, value)
             connection.endheaders(body)
+            self.owner.signed[line[1]] = headers.get("x-amz-content-sha256")
             answer = connection.getresponse()
             kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in {*_HOP, "content-length"}]
             return answer.status, kept, answer.read()
