@@ -172,14 +172,19 @@ static int send_object(struct s3_put *put, struct fault *fault)
     return r;
 }
 
-/* Of the object itself; what is wrong with bucket or settings a person can mend, so that is tried again. */
-static bool is_refused(const struct aws_error *error)
+/* Of the object itself. REFUSALS: what is wrong with bucket or settings a person can mend. */
+static enum refusal refusal_of(const struct aws_error *error)
 {
-    static const char *const codes[] = {"EntityTooLarge", "KeyTooLongError", "KeyTooLong"};
+    static const struct {
+        const char *code;
+        enum refusal refusal;
+    } codes[] = {{"EntityTooLarge", REFUSAL_TOO_LARGE},
+                 {"KeyTooLongError", REFUSAL_INVALID},
+                 {"KeyTooLong", REFUSAL_INVALID}};
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
-        if (service_refuses(error, codes[i]))
-            return true;
-    return false;
+        if (service_refuses(error, codes[i].code))
+            return codes[i].refusal;
+    return REFUSALS;
 }
 
 static void s3_put_object(void *state, const struct object_file *object, const atomic_bool *cancelled,
@@ -193,8 +198,11 @@ static void s3_put_object(void *state, const struct object_file *object, const a
     if (r < 0) {
         ret->fault = fault;
         service_tell_error(&put.error, ret);
-        if (is_refused(&put.error))
+        enum refusal refusal = refusal_of(&put.error);
+        if (refusal != REFUSALS) {
             ret->kind = OUTCOME_REJECTED;
+            ret->refused[refusal] = object->records;
+        }
     } else {
         (void)snprintf(ret->object, sizeof ret->object, "s3://%s/%s%s", s3->bucket, s3->prefix, object->key);
     }

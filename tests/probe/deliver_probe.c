@@ -143,9 +143,10 @@ static int print_counts(struct probe *probe)
     struct delivery_counts counts;
     delivery_counts(probe->delivery, &counts);
     json_t *object =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s}", "taken", print_sum(&counts.taken), "delivered",
-                  print_sum(&counts.delivered), "waiting", print_sum(&counts.waiting), "given-up",
-                  print_sum(&counts.given_up), "rejected", print_sum(&counts.rejected), "failures",
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:s, s:s}", "taken", print_sum(&counts.taken),
+                  "delivered", print_sum(&counts.delivered), "waiting", print_sum(&counts.waiting),
+                  "given-up", print_sum(&counts.given_up), "rejected", print_sum(&counts.rejected),
+                  "too-large", (json_int_t)counts.refused[REFUSAL_TOO_LARGE], "failures",
                   (json_int_t)counts.failures, "word", counts.word, "error", counts.error);
     if (!object || json_dumpf(object, stdout, 0) < 0)
         fail("cannot print the counts");

@@ -235,7 +235,7 @@ def test_a_refusal_keeps_the_records(tmp_path, answer, word):
 def test_an_object_that_s3_will_never_take(tmp_path):
     with server(lambda *_: error(400, "EntityTooLarge")) as service:
         counts = delivering.Delivery(tmp_path, "s3://bucket", endpoint=service.url).run(1, 31, wait_s=5)
-    assert (counts["delivered"], counts["rejected"]) == (0, 31), counts
+    assert (counts["delivered"], counts["rejected"], counts["too-large"]) == (0, 31, 31), counts
 
 
 def checksums(path):
