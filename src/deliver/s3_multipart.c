@@ -16,7 +16,7 @@
 #define LIST_MAX (4UL << 20)
 #define PART_ATTEMPTS 3
 #define PAUSE_MS 1000
-#define ABANDONED_MAX 16 /* taken back before one object; more would be another's */
+#define ABANDONED_MAX 16 /* taken back after one object; more would be another's */
 
 /* "uploadId=…" behind what comes before. */
 static void print_upload_query(struct buf *query, const char *before, const struct buf *id)
@@ -38,8 +38,9 @@ static int abort_upload(struct s3_put *put, const struct buf *id)
 }
 
 /*
- * A process that was killed leaves parts behind that cost money and that nobody sees. The object comes again
- * under the same key, so uploads of just this key are ours. Without the right to list them they stay: the
+ * A process that was killed leaves parts behind that cost money and that nobody sees, and so does an upload
+ * whose id was lost with the answer. The object comes again under the same key, so uploads of just this key
+ * are ours, and when one has ended no other is under way. Without the right to list them they stay: the
  * bucket's lifecycle rules are for those.
  */
 static void abort_abandoned(struct s3_put *put)
@@ -186,6 +187,7 @@ static int complete_upload(struct s3_put *put, const struct buf *id, struct buf 
     if (xml_find_text(answer.body.data, answer.body.len, "ETag", &etag) == 0 && etag.len)
         return 0;
     aws_error_read(500, NULL, answer.body.data, answer.body.len, &put->error);
+    put->error.status = answer.status;
     return aws_error_fault(&put->error, -EPROTO, "the upload was not completed", fault);
 }
 
@@ -193,14 +195,15 @@ int s3_put_parts(struct s3_put *put, struct fault *fault)
 {
     AUTO_BUF struct buf id = BUF_INIT(ID_MAX);
     AUTO_BUF struct buf list = BUF_INIT(LIST_MAX);
-    abort_abandoned(put);
     int r = begin_upload(put, &id, fault);
-    if (r < 0)
-        return r;
-    r = send_parts(put, &id, &list, fault);
-    if (r == 0)
-        r = complete_upload(put, &id, &list, fault);
-    if (r < 0)
-        (void)abort_upload(put, &id); /* when it fails too, the next attempt finds it */
+    if (r == 0) {
+        r = send_parts(put, &id, &list, fault);
+        if (r == 0)
+            r = complete_upload(put, &id, &list, fault);
+        if (r < 0)
+            (void)abort_upload(put, &id);
+    }
+    if (r == 0 || put->error.class != AWS_ERROR_NETWORK) /* else the next attempt does it */
+        abort_abandoned(put);
     return r;
 }
