@@ -11,6 +11,7 @@ import services
 BUILD = pathlib.Path(os.environ.get("FLOWLOG_BUILD", pathlib.Path(__file__).parents[2] / "build"))
 PROBE = BUILD / "tests" / "probe" / "deliver_probe"
 ACCOUNT = "123456789012"
+PART = 16 << 20  # larger objects go into S3 in parts of that many bytes
 
 
 class Delivery:
@@ -45,6 +46,20 @@ def finish(process, timeout=120):
     parts = sum(counts[name] for name in ("delivered", "waiting", "given-up", "rejected"))
     assert counts["taken"] == parts, counts
     return counts | {"log": log}
+
+
+def start_put(endpoint, bucket, path, key="AWSLogs/k.log.gz", keys=None):
+    """A process that puts a file into S3 as the worker does; its outcome is on its standard output."""
+    command = [BUILD / "tests" / "probe" / "s3_probe", endpoint, bucket, "", key, path]
+    environment = services.environment(**(keys or services.credentials()))
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+
+
+def put(*arguments, **options):
+    process = start_put(*arguments, **options)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return json.loads(out)
 
 
 def number(line):

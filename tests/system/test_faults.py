@@ -5,18 +5,21 @@ Behind the endpoint that misbehaves stands moto, so what has arrived is what a s
 """
 
 import collections
+import contextlib
 import gzip
 import hashlib
 import json
+import random
 
 import pytest
 
 import fault_endpoint
 import services
-from delivering import Delivery, finish, interface, number
+from delivering import PART, Delivery, finish, interface, number, put
 
 BATCHES, RECORDS = 40, 500
 COUNT = BATCHES * RECORDS
+DELIVERED, RETRY = 0, 1  # enum outcome_kind
 
 
 class Service:
@@ -125,6 +128,29 @@ class Scene:
         assert numbers.total() - COUNT <= lost * RECORDS, numbers.total()
 
 
+def check_parts(folder, moto):
+    """Every fault but the stall at each step of an upload in parts: the object is there in the end, and no part."""
+    path, bucket = folder / "object", Objects(moto, "faults-parts")
+    path.write_bytes(random.Random(7).randbytes(PART + 4711))
+    endpoint = fault_endpoint.FaultEndpoint(moto.port, [])
+    keys = set()
+    with contextlib.closing(endpoint):
+        for step, before in {"begin": 0, "part": 2, "complete": 3}.items():
+            for fault in fault_endpoint.FAULTS:
+                if fault == "stall":
+                    continue
+                endpoint.plan += [*[None] * before, fault]
+                key = f"AWSLogs/{step}-{fault.replace(' ', '-')}.log.gz"
+                keys.add(key)
+                outcomes = [put(endpoint.endpoint, "faults-parts", path, key=key)]
+                if outcomes[0]["kind"] == RETRY:
+                    outcomes.append(put(endpoint.endpoint, "faults-parts", path, key=key))
+                assert outcomes[-1]["kind"] == DELIVERED and not endpoint.plan, (key, outcomes)
+    assert "Uploads" not in bucket.client.list_multipart_uploads(Bucket="faults-parts")
+    found = {key: hashlib.sha256(data).digest() for key, data in bucket.objects()}
+    assert found == dict.fromkeys(keys, hashlib.sha256(path.read_bytes()).digest())
+
+
 def test_every_fault_at_every_destination(tmp_path, moto):
     """All destinations at once, as a stall takes the client half a minute."""
     scenes = [Scene(kind, tmp_path, moto) for kind in KINDS]
@@ -133,6 +159,7 @@ def test_every_fault_at_every_destination(tmp_path, moto):
             for fault in fault_endpoint.FAULTS:  # with a good call between them
                 scene.endpoint.plan += [fault, None] if fault == "stall" else [fault, None, fault, None]
         probes = [scene.delivery.start(BATCHES, RECORDS, wait_s=100) for scene in scenes]
+        check_parts(tmp_path, moto)
         for scene, probe in zip(scenes, probes, strict=True):
             scene.check(finish(probe))
     finally:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import random
 import re
-import subprocess
 import threading
 import time
 import urllib.parse
@@ -15,15 +14,14 @@ import urllib.parse
 import pytest
 
 import delivering
-import probe
 import services
+from delivering import PART, put, start_put
 from scripted import server
 
 NAME = re.compile(
     r"AWSLogs/123456789012/vpcflowlogs/eu-central-1/(\d{4})/(\d\d)/(\d\d)/"
     r"123456789012_vpcflowlogs_eu-central-1_fl-[0-9a-f]{17}_\1\2\3T\d\d[0-5][05]Z_[0-9a-f]{8}\.log\.gz"
 )
-PART = 16 << 20
 DELIVERED, RETRY, REJECTED = 0, 1, 2  # enum outcome_kind
 # Records whose gzip is larger than one part, as a text format of many fields makes them.
 LARGE = 3_000_001
@@ -116,19 +114,6 @@ def large(tmp_path_factory):
     path = tmp_path_factory.mktemp("large") / "object"
     path.write_bytes(random.Random(7).randbytes(2 * PART + 4711))
     return path
-
-
-def start_put(endpoint, bucket, path, key="AWSLogs/k.log.gz", keys=None):
-    command = [probe.BUILD / "tests" / "probe" / "s3_probe", endpoint, bucket, "", key, path]
-    environment = services.environment(**(keys or services.credentials()))
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-
-
-def put(*arguments, **options):
-    process = start_put(*arguments, **options)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    return json.loads(out)
 
 
 @pytest.fixture(scope="module")
