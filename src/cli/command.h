@@ -17,7 +17,7 @@ struct command {
     const char *summary;  /* what it does, in a few words */
     const char *operands; /* as in the usage line: "IN...", "" for none */
     const char *details;  /* paragraphs for --help and the manual, separated by empty lines */
-    const char *example;  /* a command line that works, begins "flowlog NAME" */
+    const char *example;  /* a command line that works, begins "flowlog NAME"; may go on in a second line */
     const char *outcome;  /* what the example does */
     const struct option *options;
     /* Gets what follows the command's name; returns an exit status (base/fault.h). */

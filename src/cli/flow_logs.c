@@ -375,8 +375,8 @@ const struct command command_create_flow_logs = {
     .details = "One flow log for each resource; its id is printed. It delivers from now on, also after a "
                "restart of the\n"
                "daemon, and can only be deleted, not changed. Exits 1 when some resources got none.",
-    .example = "flowlog create-flow-logs --resource-type VPC --resource-ids vpc-0a --traffic-type ALL "
-               "--log-destination-type s3 --log-destination arn:aws:s3:::bucket/flows",
+    .example = "flowlog create-flow-logs --resource-type VPC --resource-ids vpc-0a --traffic-type ALL \\\n"
+               "      --log-destination-type s3 --log-destination arn:aws:s3:::bucket/flows",
     .outcome = "records the traffic of all interfaces of the VPC into the bucket",
     .options = create_options,
     .run = run_create,

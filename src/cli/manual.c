@@ -85,8 +85,9 @@ static void write_command_page(struct buf *page, const struct command *command)
     for (const struct option *option = command->options; option->name; option++)
         write_option(page, option);
     write_option(page, &help);
-    buf_text(page, ".SH EXAMPLE\n.TP\n.B ");
+    buf_text(page, ".SH EXAMPLE\n.EX\n");
     troff_line(page, command->example);
+    buf_text(page, ".EE\n.PP\n");
     troff_line(page, command->outcome);
     write_statuses(page);
     buf_text(page, ".SH SEE ALSO\n.BR flowlog (1),\n.BR flowlogd (8)\n");

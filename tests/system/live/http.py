@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP requests to a daemon in a namespace: sockets stay in the namespace they are made in."""
 
+import contextlib
 import http.client
 import socket
 
@@ -25,12 +26,14 @@ def request(namespace, path, method="GET", body=None, headers=None, **where):
 
 def raw(namespace, data, head_only=False, **where):
     """What comes back for these bytes, until the daemon closes or its answer's head is there."""
-    with connect(namespace, **where) as made:
+    answer = b""
+    with connect(namespace, **where) as made, contextlib.suppress(ConnectionError):
+        # A daemon that has read enough may close before all was sent.
         made.sendall(data)
-        made.shutdown(socket.SHUT_WR)
-        answer = b""
+        with contextlib.suppress(OSError):
+            made.shutdown(socket.SHUT_WR)
         while piece := made.recv(65536):
             answer += piece
             if head_only and b"\r\n\r\n" in answer:
                 break
-        return answer
+    return answer
