@@ -25,11 +25,7 @@ static const struct option options[] = {
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct settings, rights),
      .help = "what a new key may do: make and delete flow logs (the default), or only look"},
-    {.name = "state",
-     .metavar = "DIR",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(struct settings, state),
-     .help = "the daemon's state folder; " ASK_STATE_DEFAULT " when not given"},
+    ASK_OPTION_STATE(struct settings, state),
     {.name = "as",
      .letter = 'o',
      .metavar = "table|json",
@@ -92,7 +88,7 @@ static const struct verb *find_verb(const char *name)
 
 static int run(const struct command *command, int argc, char **argv)
 {
-    struct settings settings = {.state = ASK_STATE_DEFAULT};
+    struct settings settings = {.state = CONFIG_STATE_DEFAULT};
     int operands;
     int status;
     if (!command_begin(command, argc, argv, &settings, &operands, &status))

@@ -6,8 +6,16 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "cli/options.h"
+#include "daemon/config.h"
 
-#define ASK_STATE_DEFAULT "/var/lib/flowlog"
+/* The row of --state, which finds the daemon; `member` of the settings gets its text. */
+#define ASK_OPTION_STATE(settings, member)                                                                   \
+    {                                                                                                        \
+        .name = "state", .metavar = "DIR", .kind = OPTION_TEXT, .offset = offsetof(settings, member),        \
+        .help = "the daemon's state folder; " CONFIG_STATE_DEFAULT " when not given"                         \
+    }
+
 #define ASK_OUTPUT_MAX (64 * 1024 * 1024)
 
 /* One line of JSON. */

@@ -49,11 +49,7 @@ struct settings {
      .kind = OPTION_FLAG,                                                                                    \
      .offset = offsetof(struct settings, dry_run),                                                           \
      .help = "only say whether it would succeed"},                                                           \
-        {.name = "state",                                                                                    \
-         .metavar = "DIR",                                                                                   \
-         .kind = OPTION_TEXT,                                                                                \
-         .offset = offsetof(struct settings, state),                                                         \
-         .help = "the daemon's state folder; " ASK_STATE_DEFAULT " when not given"},                         \
+        ASK_OPTION_STATE(struct settings, state),                                                            \
         {.name = "output",                                                                                   \
          .letter = 'o',                                                                                      \
          .metavar = "table|json|text",                                                                       \
@@ -328,7 +324,7 @@ static int report_unsuccessful(const struct command *command, const json_t *answ
 
 static int run_action(const struct command *command, const char *action, int argc, char **argv)
 {
-    struct settings settings = {.state = ASK_STATE_DEFAULT};
+    struct settings settings = {.state = CONFIG_STATE_DEFAULT};
     int operands;
     int status;
     if (!command_begin(command, argc, argv, &settings, &operands, &status))

@@ -22,11 +22,7 @@ struct settings {
 };
 
 static const struct option options[] = {
-    {.name = "state",
-     .metavar = "DIR",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(struct settings, state),
-     .help = "the daemon's state folder; " ASK_STATE_DEFAULT " when not given"},
+    ASK_OPTION_STATE(struct settings, state),
     {.name = "as",
      .letter = 'o',
      .metavar = "table|json",
@@ -433,7 +429,7 @@ static int report_not_capturing(const struct command *command, const json_t *doc
 
 static int run(const struct command *command, int argc, char **argv)
 {
-    struct settings settings = {.state = ASK_STATE_DEFAULT, .form = FORM_TABLE};
+    struct settings settings = {.state = CONFIG_STATE_DEFAULT, .form = FORM_TABLE};
     int operands;
     int status;
     if (!command_begin(command, argc, argv, &settings, &operands, &status))
