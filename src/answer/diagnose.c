@@ -201,7 +201,6 @@ static int learn(void *context, const struct record *record)
 {
     struct diagnose *diagnose = context;
     struct reading reading;
-    diagnose->found->records++;
     struct witness *witness = find_witness(diagnose->found, &record->values[FIELD_INTERFACE_ID]);
     if (!witness)
         return -ENOMEM;
@@ -608,21 +607,12 @@ static int learn_from_documents(struct diagnose *diagnose, struct endpoint *endp
     return 0;
 }
 
-static int read_all(struct diagnose *diagnose, const struct input_options *input, reading_visitor *visit)
-{
-    for (size_t i = 0; i < diagnose->options->path_count; i++) {
-        int r = reading_file(diagnose->options->paths[i], input, visit, diagnose, diagnose->fault);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 static int run(struct diagnose *diagnose)
 {
-    struct input_options silent = reading_silent(diagnose->options->input);
+    const struct readings *readings = diagnose->options->readings;
+    uint64_t records;
     size_t concerned;
-    int r = read_all(diagnose, diagnose->options->input, learn);
+    int r = reading_all(readings, READING_TELLS, learn, diagnose, &diagnose->found->records, diagnose->fault);
     if (r < 0)
         return r;
     if (learn_from_documents(diagnose, &diagnose->question->source) < 0 ||
@@ -631,7 +621,7 @@ static int run(struct diagnose *diagnose)
     for (size_t i = 0; i < diagnose->found->witnesses.count; i++)
         if (learn_endpoints(diagnose, &diagnose->found->witnesses.items[i]) < 0)
             return -ENOMEM;
-    r = read_all(diagnose, &silent, collect);
+    r = reading_all(readings, READING_SILENT, collect, diagnose, &records, diagnose->fault);
     if (r < 0)
         return r;
     r = weigh_conversations(diagnose);

@@ -6,11 +6,11 @@
  * the records of all interfaces that saw it, the records it rests on, and how complete these are.
  */
 
+#include "answer/reading.h"
 #include "base/address.h"
 #include "base/buf.h"
 #include "base/fault.h"
 #include "policy/policy.h"
-#include "record/input.h"
 
 #define SIGHTINGS_MAX 1000000
 
@@ -100,10 +100,8 @@ bool endpoint_parse(struct endpoint *ret, const char *text);
 void endpoint_done(struct endpoint *endpoint);
 
 struct diagnose_options {
-    struct policy *policy;    /* NULL: none */
-    const char *const *paths; /* read twice: no pipes */
-    size_t path_count;
-    const struct input_options *input; /* mistakes are told in the first reading alone */
+    struct policy *policy;           /* NULL: none */
+    const struct readings *readings; /* mistakes are told in the first reading alone */
 };
 
 int diagnose_run(struct question *question, const struct diagnose_options *options, struct diagnosis *ret,

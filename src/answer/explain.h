@@ -4,9 +4,9 @@
 /* Records held against documents: what decided each of them, or how the two contradict each other. */
 
 #include "answer/history.h"
+#include "answer/reading.h"
 #include "base/fault.h"
 #include "policy/policy.h"
-#include "record/input.h"
 
 enum agreement { AGREES_UNKNOWN, AGREES, CONTRADICTS };
 
@@ -24,11 +24,8 @@ struct explained {
 
 struct explain_options {
     struct policy *policy;
-    const char *path;                  /* read twice: no pipe */
-    const struct input_options *input; /* mistakes are told in the second reading alone */
+    const struct readings *readings; /* mistakes are told in the second reading alone */
     void (*show)(void *context, const struct explained *explained);
-    /* Now and then; `size` is 0 when nobody knows it. */
-    void (*progress)(void *context, uint64_t read, uint64_t size, uint64_t records);
     void *context;
 };
 

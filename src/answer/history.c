@@ -8,6 +8,8 @@
 /* Longest interval, and how late a record may be written in comparison with others. */
 #define DISORDER_MAX_S 1260
 
+#define EPHEMERAL_MIN 32768 /* ports that clients take by default begin here, or above */
+
 /* State of a conversation: noted, then what the documents say to its beginning. */
 enum { STATE_FREE, STATE_NOTED, STATE_TRACKED, STATE_NOT_TRACKED, STATE_UNSURE };
 
@@ -34,8 +36,8 @@ void history_note(struct history *history, const struct history_record *record)
         history->not_noted++;
         return;
     }
-    if (found->state == STATE_FREE)
-        found->direction = (uint8_t)direction; /* the first in the input, should nothing else tell */
+    if (found->state == STATE_FREE) /* the first in the input, should nothing else tell */
+        found->direction = (uint8_t)direction;
     found->state = STATE_NOTED;
     if ((record->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
         found->flags |= direction ? SYN_EGRESS : SYN_INGRESS;
@@ -68,7 +70,8 @@ static bool is_admitted(const struct policy *policy, const struct policy_interfa
 
 /*
  * Which direction began: the one with a SYN of its own, else the earlier one; where both start in the same
- * second, the one that the documents let begin.
+ * second, the one that the documents let begin; where they do not tell either, the one that comes from a
+ * client's port.
  */
 static uint8_t beginner(const struct connection *found, const struct policy *policy,
                         const struct policy_interface *interface, const struct policy_packet *packet)
@@ -85,35 +88,43 @@ static uint8_t beginner(const struct connection *found, const struct policy *pol
     const struct policy_packet *egress = packet->egress ? packet : &turned;
     bool in = is_admitted(policy, interface, ingress);
     bool out = is_admitted(policy, interface, egress);
-    return in == out ? found->direction : out;
+    if (in != out)
+        return out;
+    bool from_client = packet->source_port >= EPHEMERAL_MIN && packet->destination_port < EPHEMERAL_MIN;
+    bool to_client = packet->destination_port >= EPHEMERAL_MIN && packet->source_port < EPHEMERAL_MIN;
+    if (from_client != to_client)
+        return from_client ? packet->egress : !packet->egress;
+    return found->direction;
 }
 
-/* What the documents say to the packet that began the conversation; once per conversation. */
-static void decide_beginning(struct connection *found, const struct policy *policy,
-                             const struct policy_interface *interface, const struct policy_packet *packet)
+/*
+ * What the documents say to the packet that began the conversation; once per conversation and side. Which it
+ * was is a matter of the records: the first side settles it for both.
+ */
+static uint8_t decide_beginning(struct connection *found, enum history_side side, const struct policy *policy,
+                                const struct policy_interface *interface, const struct policy_packet *packet)
 {
     struct policy_packet turned = turn(packet);
     struct decision decision;
-    found->direction = beginner(found, policy, interface, packet);
+    if (side == HISTORY_SIDE)
+        found->direction = beginner(found, policy, interface, packet);
     policy_decide(policy, interface, packet->egress == found->direction ? packet : &turned,
                   (struct connection_view){0}, &decision);
     if (decision.verdict == VERDICT_UNKNOWN)
-        found->state = STATE_UNSURE;
-    else
-        found->state =
-            decision.verdict == VERDICT_ACCEPT && decision.tracked ? STATE_TRACKED : STATE_NOT_TRACKED;
+        return STATE_UNSURE;
+    return decision.verdict == VERDICT_ACCEPT && decision.tracked ? STATE_TRACKED : STATE_NOT_TRACKED;
 }
 
 /* How the conversation so far bears on a record of the direction that did not begin it. */
 static struct connection_view view_reply(const struct history *history, const struct connection *found,
-                                         const struct policy_interface *interface,
+                                         uint8_t state, const struct policy_interface *interface,
                                          const struct history_record *record)
 {
-    if (found->state == STATE_UNSURE)
+    if (state == STATE_UNSURE)
         return (struct connection_view){
             CONNECTION_MAYBE, "it answers a conversation of which the documents do not tell whether it "
                               "was let begin"};
-    if (found->state != STATE_TRACKED)
+    if (state != STATE_TRACKED)
         return (struct connection_view){0};
     uint32_t start_s = connection_time(record->start_s);
     uint64_t idle = found->flags & DECIDED && start_s > found->last_s ? start_s - found->last_s : 0;
@@ -132,25 +143,32 @@ static struct connection_view view_reply(const struct history *history, const st
                           "longer than the longest"};
 }
 
-void history_decide(struct history *history, const struct policy *policy,
-                    const struct policy_interface *interface, const struct history_record *record,
-                    struct decision *ret, bool *ret_reply)
+struct connection *history_find(const struct history *history, const struct history_record *record)
 {
     struct connection_key key;
-    struct connection_view view = {0};
     connection_key(&key, &record->packet, record->interface);
-    struct connection *found = connections_find(&history->table, &key);
+    return connections_find(&history->table, &key);
+}
+
+void history_decide(const struct history *history, struct connection *found, enum history_side side,
+                    const struct policy *policy, const struct policy_interface *interface,
+                    const struct history_record *record, struct decision *ret, bool *ret_reply)
+{
+    struct connection_view reply = {0};
     *ret_reply = false;
     if (found) {
-        if (found->state == STATE_NOTED)
-            decide_beginning(found, policy, interface, &record->packet);
+        uint8_t *state = side == HISTORY_SIDE ? &found->state : &found->other_state;
+        if (*state <= STATE_NOTED)
+            *state = decide_beginning(found, side, policy, interface, &record->packet);
         *ret_reply = record->packet.egress != found->direction;
         if (*ret_reply)
-            view = view_reply(history, found, interface, record);
+            reply = view_reply(history, found, *state, interface, record);
     }
-    policy_decide(policy, interface, &record->packet, view, ret);
-    if (!found)
-        return;
+    policy_decide(policy, interface, &record->packet, reply, ret);
+}
+
+void history_carry_on(struct connection *found, const struct history_record *record)
+{
     /* Records do not show how often UDP was asked and answered; a third one means more than once. */
     if (found->flags & DECIDED)
         found->flags |= STREAM;

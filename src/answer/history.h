@@ -32,12 +32,19 @@ struct history {
 /* First pass. */
 void history_note(struct history *history, const struct history_record *record);
 
+/* Two sets of rules may judge the same records, the first one first. */
+enum history_side { HISTORY_SIDE, HISTORY_OTHER_SIDE };
+
+/* The conversation of a record; NULL when it was not noted. */
+struct connection *history_find(const struct history *history, const struct history_record *record);
+
 /*
  * Second pass, in the order of the input: decides the record. `ret_reply` tells whether the records show the
- * conversation as begun the other way.
+ * conversation as begun the other way. Before history_carry_on(), which `found` needs once per record.
  */
-void history_decide(struct history *history, const struct policy *policy,
-                    const struct policy_interface *interface, const struct history_record *record,
-                    struct decision *ret, bool *ret_reply);
+void history_decide(const struct history *history, struct connection *found, enum history_side side,
+                    const struct policy *policy, const struct policy_interface *interface,
+                    const struct history_record *record, struct decision *ret, bool *ret_reply);
+void history_carry_on(struct connection *found, const struct history_record *record);
 
 void history_done(struct history *history);

@@ -32,9 +32,19 @@ bool reading_addresses(const struct record *record, struct reading *ret);
 
 typedef int reading_visitor(void *context, const struct record *record);
 
-/* Every record of a file; a negative result of the visitor ends it and is returned. */
-int reading_file(const char *path, const struct input_options *options, reading_visitor *visit, void *context,
-                 struct fault *fault) MUST_USE;
+/* Files of records that are one data set, and may be read several times: no pipes. */
+struct readings {
+    const char *const *paths;
+    size_t count;
+    const struct input_options *input;
+    /* Now and then, unless NULL; `size` is 0 when nobody knows it. */
+    void (*progress)(void *context, uint64_t read, uint64_t size, uint64_t records);
+    void *context; /* of progress */
+};
 
-/* The same options without a word about bad lines, for a second reading. */
-struct input_options reading_silent(const struct input_options *options);
+/* Whether a reading tells of bad lines. */
+enum reading_voice { READING_TELLS, READING_SILENT };
+
+/* Every record in the order of the files; a negative result of the visitor ends it and is returned. */
+int reading_all(const struct readings *readings, enum reading_voice voice, reading_visitor *visit,
+                void *context, uint64_t *ret_records, struct fault *fault) MUST_USE;

@@ -11,11 +11,10 @@
 #include "base/nearest.h"
 #include "base/num.h"
 #include "cli/command.h"
-#include "cli/twice.h"
+#include "cli/records.h"
 #include "cli/when.h"
 #include "record/json.h"
 
-#define PATHS_MAX 1024
 #define RECORDS_SHOWN 10 /* of one sentence */
 #define AROUND_S 300     /* before and after --at */
 #define OUTPUT_MAX (64UL * 1024 * 1024)
@@ -51,11 +50,8 @@ static const struct option options[] = {
                 "port at the destination, a number or a name (ssh, rdp, https); default: any"),
     TEXT_OPTION("protocol", protocol, "NAME",
                 "tcp, udp, icmp, icmpv6 or a number; default: tcp with --port, else any"),
-    TEXT_OPTION(
-        "from", from, "FILE",
-        "records, in any form that convert reads; - is standard input; further files may follow as operands"),
-    TEXT_OPTION("input-format", input_format, "FORMAT",
-                "fields of lines that no header line precedes; default: default"),
+    TEXT_OPTION("from", from, "FILE", RECORDS_FROM_HELP),
+    TEXT_OPTION("input-format", input_format, "FORMAT", RECORDS_FORMAT_HELP),
     TEXT_OPTION("since", since, "TIME",
                 "leave out records that end before: 2026-01-31T12:00:00Z, seconds since the epoch, "
                 "or 15m, 2h, 7d ago"),
@@ -76,34 +72,9 @@ struct run {
     const struct command *command;
     struct settings settings;
     struct question question;
-    struct format input_format;
-    struct twice inputs[PATHS_MAX];
-    const char *paths[PATHS_MAX]; /* of the inputs */
-    size_t path_count;
+    struct records records;
     int expected; /* enum outcome; -1 for none */
-    uint64_t bad_lines;
 };
-
-static void tell(void *context, const char *line)
-{
-    const struct run *run = context;
-    (void)command_fail(run->command, EXIT_DATA, "%s", line);
-}
-
-static const char *name_of(const struct run *run, const char *path)
-{
-    for (size_t i = 0; i < run->path_count; i++)
-        if (run->paths[i] == path)
-            return run->inputs[i].name;
-    return path;
-}
-
-static void report_bad_line(void *context, const char *path, uint64_t line, const char *reason)
-{
-    struct run *run = context;
-    (void)fprintf(stderr, "%s:%" PRIu64 ": %s\n", name_of(run, path), line, reason);
-    run->bad_lines++;
-}
 
 static int read_protocol(const char *text, int *ret, struct fault *fault)
 {
@@ -205,22 +176,6 @@ static int read_expected(struct run *run, struct fault *fault)
     return 0;
 }
 
-static int open_paths(struct run *run, int operands, char **argv, struct fault *fault)
-{
-    if (!run->settings.from)
-        return fault_set(fault, -EINVAL, "--from is missing: a file of records, or - for standard input");
-    if (operands >= PATHS_MAX)
-        return fault_set(fault, -EINVAL, "more than %d files", PATHS_MAX);
-    for (int i = 0; i <= operands; i++) {
-        struct twice *input = &run->inputs[run->path_count];
-        int r = twice_open(input, i ? argv[i - 1] : run->settings.from, fault);
-        if (r < 0)
-            return r;
-        run->paths[run->path_count++] = input->path;
-    }
-    return 0;
-}
-
 static int read_settings(struct run *run, int operands, char **argv, struct fault *fault)
 {
     const struct settings *settings = &run->settings;
@@ -239,10 +194,8 @@ static int read_settings(struct run *run, int operands, char **argv, struct faul
     if (r == 0)
         r = read_expected(run, fault);
     if (r == 0)
-        r = format_parse(&run->input_format, settings->input_format ? settings->input_format : "default",
+        r = records_open(&run->records, run->command, settings->input_format, settings->from, operands, argv,
                          fault);
-    if (r == 0)
-        r = open_paths(run, operands, argv, fault);
     return r;
 }
 
@@ -301,7 +254,7 @@ static void json_completeness(struct buf *buf, const struct run *run, const stru
     else
         buf_text(buf, "null");
     buf_printf(buf, ",\"records\":%" PRIu64 ",\"bad_lines\":%" PRIu64 ",\"interfaces\":[", diagnosis->records,
-               run->bad_lines);
+               run->records.bad_lines);
     for (size_t i = 0; i < diagnosis->witnesses.count; i++) {
         const struct witness *witness = &diagnosis->witnesses.items[i];
         json_member(buf, i ? ",{\"interface-id\":" : "{\"interface-id\":", witness->interface_id);
@@ -364,13 +317,13 @@ static int answer(struct run *run, struct fault *fault)
 {
     struct policy *policy = NULL;
     struct diagnosis diagnosis = {0};
-    const struct input_options input = {
-        .format = &run->input_format, .userdata = run, .bad_line = report_bad_line};
-    int r = run->settings.policy ? policy_load(&policy, run->settings.policy, tell, run, fault) : 0;
-    const struct diagnose_options diagnose_options = {
-        .policy = policy, .paths = run->paths, .path_count = run->path_count, .input = &input};
+    int r = run->settings.policy
+                ? policy_load(&policy, run->settings.policy, records_tell_document, &run->records, fault)
+                : 0;
+    const struct diagnose_options diagnose_options = {.policy = policy, .readings = &run->records.readings};
     if (r == 0)
         r = diagnose_run(&run->question, &diagnose_options, &diagnosis, fault);
+    progress_clear(&run->records.progress);
     int status =
         r < 0 ? command_fail(run->command, command_status(r), "%s", fault->text) : print(run, &diagnosis);
     diagnosis_done(&diagnosis);
@@ -388,8 +341,7 @@ static int run(const struct command *command, int argc, char **argv)
         return status;
     int r = read_settings(&this_run, operands, argv, &fault);
     status = r < 0 ? command_fail(command, command_status(r), "%s", fault.text) : answer(&this_run, &fault);
-    for (size_t i = 0; i < this_run.path_count; i++)
-        twice_close(&this_run.inputs[i]);
+    records_close(&this_run.records);
     endpoint_done(&this_run.question.source);
     endpoint_done(&this_run.question.destination);
     return status;

@@ -10,8 +10,7 @@
 #include "base/file.h"
 #include "cli/answers.h"
 #include "cli/command.h"
-#include "cli/progress.h"
-#include "cli/twice.h"
+#include "cli/records.h"
 
 #define OUTPUT_CHUNK (256UL * 1024)
 #define RECORD_TEXT_MAX (64UL * 1024)
@@ -42,7 +41,7 @@ static const struct option options[] = {
      .metavar = "FORMAT",
      .kind = OPTION_TEXT,
      SETTING(input_format),
-     .help = "fields of lines that no header line precedes; default: default"},
+     .help = RECORDS_FORMAT_HELP},
     {.name = "output",
      .letter = 'o',
      .metavar = "text|json",
@@ -55,13 +54,10 @@ static const struct option options[] = {
 struct explanation {
     const struct command *command;
     struct settings settings;
-    struct format input_format;
-    struct twice input;
+    struct records records;
     struct answers answers;
     struct buf out;
     int error; /* of standard output */
-    uint64_t bad_lines;
-    struct progress progress;
 };
 
 static void flush(struct explanation *explanation)
@@ -71,28 +67,6 @@ static void flush(struct explanation *explanation)
                                  ? -ENOMEM
                                  : file_write_all(STDOUT_FILENO, explanation->out.data, explanation->out.len);
     buf_clear(&explanation->out);
-}
-
-static void tell(void *context, const char *line)
-{
-    struct explanation *explanation = context;
-    progress_clear(&explanation->progress);
-    (void)command_fail(explanation->command, EXIT_DATA, "%s", line);
-}
-
-static void report_bad_line(void *context, const char *path, uint64_t line, const char *reason)
-{
-    struct explanation *explanation = context;
-    (void)path; /* what stands in for standard input */
-    progress_clear(&explanation->progress);
-    (void)fprintf(stderr, "%s:%" PRIu64 ": %s\n", explanation->input.name, line, reason);
-    explanation->bad_lines++;
-}
-
-static void show_progress(void *context, uint64_t read, uint64_t size, uint64_t records)
-{
-    struct explanation *explanation = context;
-    progress_show(&explanation->progress, read, size, records);
 }
 
 static void show(void *context, const struct explained *explained)
@@ -107,29 +81,26 @@ static void show(void *context, const struct explained *explained)
 static int open_records(struct explanation *explanation, int operands, char **words, struct fault *fault)
 {
     AUTO_BUF struct buf line = BUF_INIT(RECORD_TEXT_MAX);
-    const char *from = explanation->settings.from;
+    const struct settings *settings = &explanation->settings;
     if (operands == 0)
-        return twice_open(&explanation->input, from ? from : "-", fault);
+        return records_open(&explanation->records, explanation->command, settings->input_format,
+                            settings->from ? settings->from : "-", 0, NULL, fault);
     for (int i = 0; i < operands; i++)
         buf_printf(&line, "%s%s", i ? " " : "", words[i]);
     buf_char(&line, '\n');
     if (line.failed)
         return fault_set(fault, -E2BIG, "the record is longer than %lu bytes", RECORD_TEXT_MAX);
-    return twice_open_text(&explanation->input, "record", line.data, line.len, fault);
+    return records_open_text(&explanation->records, explanation->command, settings->input_format, line.data,
+                             line.len, fault);
 }
 
-static int check_settings(struct explanation *explanation, int operands, struct fault *fault)
+static int check_settings(const struct settings *settings, int operands, struct fault *fault)
 {
-    const struct settings *settings = &explanation->settings;
     if (!settings->policy)
         return fault_set(fault, -EINVAL, "--policy is missing: the folder of the AWS documents");
     if (operands > 0 && settings->from)
         return fault_set(fault, -EINVAL, "a record and --from: one of them is due");
-    int r = format_parse(&explanation->input_format,
-                         settings->input_format ? settings->input_format : "default", fault);
-    if (r < 0)
-        fault_prefix(fault, "--input-format");
-    return r;
+    return 0;
 }
 
 static void policy_cleanup(struct policy **policy)
@@ -139,26 +110,16 @@ static void policy_cleanup(struct policy **policy)
 
 static int explain(struct explanation *explanation, struct policy *policy, struct fault *fault)
 {
-    const struct input_options input = {
-        .format = &explanation->input_format, .userdata = explanation, .bad_line = report_bad_line};
-    const struct explain_options explain_options = {.policy = policy,
-                                                    .path = explanation->input.path,
-                                                    .input = &input,
-                                                    .show = show,
-                                                    .progress = show_progress,
-                                                    .context = explanation};
+    const struct explain_options explain_options = {
+        .policy = policy, .readings = &explanation->records.readings, .show = show, .context = explanation};
     struct explain_counts counts;
-    progress_begin(&explanation->progress, "records");
     int r = explain_run(&explain_options, &counts, fault);
     flush(explanation);
-    progress_clear(&explanation->progress);
+    records_tell_bad_lines(&explanation->records, counts.records);
     if (counts.not_noted)
         (void)fprintf(stderr,
                       "%" PRIu64 " records found no place in the history: judged by the rules alone\n",
                       counts.not_noted);
-    if (explanation->bad_lines)
-        (void)fprintf(stderr, "bad lines: %" PRIu64 "; records: %" PRIu64 "\n", explanation->bad_lines,
-                      counts.records);
     if (r >= 0 && explanation->error < 0)
         return fault_set(fault, explanation->error, "standard output: %s", strerror(-explanation->error));
     return r;
@@ -173,19 +134,19 @@ static int run(const struct command *command, int argc, char **argv)
     int status;
     if (!command_begin(command, argc, argv, &explanation.settings, &operands, &status))
         return status;
-    int r = check_settings(&explanation, operands, &fault);
-    if (r == 0)
-        r = policy_load(&policy, explanation.settings.policy, tell, &explanation, &fault);
-    if (r < 0)
-        return command_fail(command, command_status(r), "%s", fault.text);
     explanation.answers.json = explanation.settings.form == FORM_JSON;
-    r = open_records(&explanation, operands, argv, &fault);
+    int r = check_settings(&explanation.settings, operands, &fault);
+    if (r == 0)
+        r = open_records(&explanation, operands, argv, &fault);
+    if (r == 0)
+        r = policy_load(&policy, explanation.settings.policy, records_tell_document, &explanation.records,
+                        &fault);
     if (r == 0)
         r = explain(&explanation, policy, &fault);
-    twice_close(&explanation.input);
+    records_close(&explanation.records);
     buf_done(&explanation.out);
     answers_done(&explanation.answers);
-    return r < 0 ? command_fail(command, EXIT_DATA, "%s", fault.text) : EXIT_DONE;
+    return r < 0 ? command_fail(command, command_status(r), "%s", fault.text) : EXIT_DONE;
 }
 
 const struct command command_explain = {

@@ -32,7 +32,7 @@ struct connection {
     uint8_t state; /* 0 is a free place; users of the table give the others their meaning */
     uint8_t direction;
     uint8_t flags;
-    uint8_t zero;
+    uint8_t other_state; /* by a second set of rules, where two are compared */
     uint32_t last_s;
     uint32_t first_s[2];
     uint32_t zeros;

@@ -347,6 +347,37 @@ void policy_decide(const struct policy *policy, const struct policy_interface *i
         forget_groups(ret);
 }
 
+/* Bits of one word of the rules that cover some selector of the packet. */
+static uint64_t selector_bits(const struct rule_set *set, const struct policy_packet *packet, size_t word)
+{
+    uint32_t low;
+    uint32_t high;
+    selectors(packet, &low, &high);
+    uint64_t bits = rule_set_row(set, AXIS_SELECTOR, low)[word];
+    for (rule_key next = low;
+         low != high && (next = rule_set_next(set, AXIS_SELECTOR, next)) != 0 && next <= high;)
+        bits |= rule_set_row(set, AXIS_SELECTOR, next)[word];
+    return bits;
+}
+
+size_t policy_admitting(const struct policy_interface *interface, const struct policy_packet *packet,
+                        const struct policy_rule **ret, size_t max)
+{
+    const struct group_rules *rules = &interface->groups->direction[packet->egress];
+    const uint64_t *addresses =
+        rule_set_row(&rules->set, address_axis(packet), address_key(remote_of(packet), packet->family));
+    size_t count = 0;
+    for (size_t word = 0; word < rules->set.words; word++) {
+        uint64_t both = addresses[word] ? addresses[word] & selector_bits(&rules->set, packet, word) : 0;
+        for (; both && count < max; both &= both - 1) {
+            size_t rule = word * 64 + (size_t)__builtin_ctzll(both);
+            if (rule < rules->firm)
+                ret[count++] = rules->rules[rule];
+        }
+    }
+    return count;
+}
+
 /* Requests and their answers; the rest of ICMP is errors and announcements. */
 static const struct {
     uint8_t protocol;

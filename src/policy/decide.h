@@ -64,6 +64,13 @@ void policy_decide(const struct policy *policy, const struct policy_interface *i
                    const struct policy_packet *packet, struct connection_view connection,
                    struct decision *ret);
 
+/*
+ * Every rule of the interface's groups that admits the packet, whatever its connection; where the ports or
+ * the ICMP type are not known, every rule that may. Returns how many of at most `max` were written.
+ */
+size_t policy_admitting(const struct policy_interface *interface, const struct policy_packet *packet,
+                        const struct policy_rule **ret, size_t max);
+
 #define ACL_DEFAULT_DENY(family) ((family) == 6 ? 32768 : 32767)
 
 /* Whether a TCP packet with these flags (record.md 5.8), or an ICMP message, can be a reply at all. */

@@ -19,6 +19,9 @@ struct loader {
     struct mistakes mistakes;
     POLICY_LIST(struct flat_rule) flat;
     size_t known; /* members that were of use */
+    /* Of what is read first, where a second folder has what that leaves out; NULL otherwise. */
+    json_t *replaced; /* object with a member "SubnetId=subnet-1" for each resource */
+    bool replacing;   /* reading the first */
 };
 
 /* Reads whatever of the document is known. -ENOMEM. */

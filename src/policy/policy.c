@@ -132,6 +132,24 @@ int policy_load(struct policy **ret, const char *folder, void (*tell)(void *cont
     return r < 0 ? r : finish(&loader, add_folder(&loader, folder, fault), folder, ret, fault);
 }
 
+int policy_load_change(struct policy **ret, const char *folder, const char *base,
+                       void (*tell)(void *context, const char *line), void *context, struct fault *fault)
+{
+    struct loader loader = {
+        .mistakes = {.tell = tell, .context = context}, .replaced = json_object(), .replacing = true};
+    int r = loader.replaced ? begin(&loader, fault) : fault_set(fault, -ENOMEM, "out of memory");
+    if (r == 0) {
+        r = add_folder(&loader, folder, fault);
+        loader.replacing = false;
+        bool is_whole = loader.policy->interfaces.count > 0;
+        if (r == 0 && loader.known > 0 && !is_whole)
+            r = add_folder(&loader, base, fault);
+        r = finish(&loader, r, folder, ret, fault);
+    }
+    json_decref(loader.replaced);
+    return r;
+}
+
 int policy_load_text(struct policy **ret, const char *name, const char *text, size_t len,
                      void (*tell)(void *context, const char *line), void *context, struct fault *fault)
 {

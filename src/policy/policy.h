@@ -20,6 +20,14 @@
 int policy_load(struct policy **ret, const char *folder, void (*tell)(void *context, const char *line),
                 void *context, struct fault *fault) MUST_USE;
 
+/*
+ * The documents of `folder` as a change to those of `base`: as long as they describe no interface, each
+ * resource that they leave out is taken from there.
+ */
+int policy_load_change(struct policy **ret, const char *folder, const char *base,
+                       void (*tell)(void *context, const char *line), void *context,
+                       struct fault *fault) MUST_USE;
+
 /* The same from one text, as if from a file of that name. */
 int policy_load_text(struct policy **ret, const char *name, const char *text, size_t len,
                      void (*tell)(void *context, const char *line), void *context,

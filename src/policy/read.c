@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the members of a document to the model (api.md 3). */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -22,8 +23,21 @@ static void begin_item(struct policy_item *item, const struct node *node, const 
     *item = (struct policy_item){.id = id, .file = file_of(node), .json = node->json};
 }
 
-/* The id of a resource; without one there is nothing to refer to it by. */
-static const char *read_id(const struct node *node, const char *name)
+/* Whether the resource is left out, as a folder read before describes it; notes what that one describes. */
+static bool is_replaced(const struct loader *loader, const char *name, const char *id)
+{
+    char key[256];
+    if (!loader->replaced)
+        return false;
+    int len = snprintf(key, sizeof key, "%s=%s", name, id);
+    if (len < 0 || (size_t)len >= sizeof key)
+        return false;
+    if (loader->replacing)
+        (void)json_object_set_new(loader->replaced, key, json_true());
+    return !loader->replacing && json_object_get(loader->replaced, key);
+}
+
+static const char *read_name(const struct node *node, const char *name)
 {
     const char *id = node_text(node, name);
     if (node->json && (!id || !id[0])) {
@@ -31,6 +45,13 @@ static const char *read_id(const struct node *node, const char *name)
         return NULL;
     }
     return id;
+}
+
+/* The id of a resource, NULL when it is to be passed over: without one there is nothing to refer to it by. */
+static const char *read_id(const struct loader *loader, const struct node *node, const char *name)
+{
+    const char *id = read_name(node, name);
+    return id && is_replaced(loader, name, id) ? NULL : id;
 }
 
 static int add_text(const char ***items, size_t *count, size_t *capacity, const char *text)
@@ -221,7 +242,7 @@ static int read_permission(struct loader *loader, const struct node *node, bool 
 static int read_group(struct loader *loader, const struct node *node)
 {
     static const char *const lists[] = {"IpPermissions", "IpPermissionsEgress"};
-    const char *id = read_id(node, "GroupId");
+    const char *id = read_id(loader, node, "GroupId");
     if (!id)
         return 0;
     struct policy_group *group = LIST_ADD(&loader->policy->groups);
@@ -253,7 +274,7 @@ static bool read_flat_source(const struct node *node, struct policy_rule *rule)
 
 static int read_flat_rule(struct loader *loader, const struct node *node)
 {
-    const char *group_id = read_id(node, "GroupId");
+    const char *group_id = read_id(loader, node, "GroupId");
     if (!group_id)
         return 0;
     struct flat_rule *flat = LIST_ADD(&loader->flat);
@@ -298,7 +319,7 @@ static int read_acl_entry(struct loader *loader, const struct node *node, struct
 
 static int read_acl(struct loader *loader, const struct node *node)
 {
-    const char *id = read_id(node, "NetworkAclId");
+    const char *id = read_id(loader, node, "NetworkAclId");
     if (!id)
         return 0;
     struct policy_acl *acl = LIST_ADD(&loader->policy->acls);
@@ -369,7 +390,7 @@ static int read_route(struct loader *loader, const struct node *node, struct pol
 
 static int read_table(struct loader *loader, const struct node *node)
 {
-    const char *id = read_id(node, "RouteTableId");
+    const char *id = read_id(loader, node, "RouteTableId");
     if (!id)
         return 0;
     struct policy_table *table = LIST_ADD(&loader->policy->tables);
@@ -428,7 +449,7 @@ static int read_block_set(const struct node *node, const char *set, const char *
 
 static int read_vpc(struct loader *loader, const struct node *node)
 {
-    const char *id = read_id(node, "VpcId");
+    const char *id = read_id(loader, node, "VpcId");
     if (!id)
         return 0;
     struct policy_vpc *vpc = LIST_ADD(&loader->policy->vpcs);
@@ -444,7 +465,7 @@ static int read_vpc(struct loader *loader, const struct node *node)
 
 static int read_subnet(struct loader *loader, const struct node *node)
 {
-    const char *id = read_id(node, "SubnetId");
+    const char *id = read_id(loader, node, "SubnetId");
     if (!id)
         return 0;
     struct policy_subnet *subnet = LIST_ADD(&loader->policy->subnets);
@@ -493,7 +514,7 @@ static int add_prefix_list(struct loader *loader, const struct node *node, const
 
 static int read_prefix_list(struct loader *loader, const struct node *node)
 {
-    const char *id = read_id(node, "PrefixListId");
+    const char *id = read_id(loader, node, "PrefixListId");
     return id ? add_prefix_list(loader, node, id) : 0;
 }
 
@@ -549,7 +570,7 @@ static int read_groups_of_interface(const struct node *node, struct policy_inter
     size_t count = node_count(node, "Groups");
     for (size_t i = 0; i < count; i++) {
         struct node group = node_element(node, "Groups", i);
-        if (ADD_TEXT(&interface->group_ids, read_id(&group, "GroupId")) < 0)
+        if (ADD_TEXT(&interface->group_ids, read_name(&group, "GroupId")) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -605,7 +626,7 @@ static void read_timeouts(const struct node *node, struct policy_interface *inte
 static int add_interface(struct loader *loader, const struct node *node, const char *instance_id,
                          bool from_instance)
 {
-    const char *id = read_id(node, "NetworkInterfaceId");
+    const char *id = read_id(loader, node, "NetworkInterfaceId");
     if (!id)
         return 0;
     struct policy_interface *interface = LIST_ADD(&loader->policy->interfaces);
