@@ -67,6 +67,9 @@ static const struct metric metrics_table[] = {
          "account."},
     {"flowlog_moves_lost_packets", METRIC_COUNTER, DAEMON(moves_lost), .unit = "packets",
      .help = "Rejected packets that could not be moved from ACCEPT to REJECT."},
+    {"flowlog_times_unsure_packets", METRIC_COUNTER, DAEMON(times_unsure), .unit = "packets",
+     .help = "Rejected packets that waited between count and reject for so long that start and end of what "
+             "was accepted may include them."},
     {"flowlog_netlink_overflows", METRIC_COUNTER, DAEMON(netlink_overflows),
      .help = "How often the kernel's news of interfaces overflowed and everything was read anew."},
     {"flowlog_windows_closed", METRIC_COUNTER, DAEMON(windows_closed),

@@ -58,6 +58,7 @@ struct metrics {
     uint64_t map_entries;
     uint64_t unaccounted;
     uint64_t moves_lost;
+    uint64_t times_unsure;
     uint64_t netlink_overflows;
     uint64_t windows_closed;
     uint64_t windows_open;

@@ -226,37 +226,88 @@ static __always_inline void use_tuple(struct packet *packet, struct nf_conntrack
     packet->destination_port = inverse ? source_port : destination_port;
 }
 
+/* Where the packet in hand belongs. */
+struct place {
+    void *flows;
+    struct flow_value *value;
+    __u32 second;
+};
+
+/*
+ * The entry in which the hook has counted the packet. It may be in the map before, when the maps were flipped
+ * since, or in the window before; whether it is, the number of accepted packets tells, as it does not matter
+ * which of a flow's packets is which. NULL in value when there is none.
+ */
+static __always_inline struct place counted_place(struct flow_key *key, const struct discard *discard)
+{
+    struct place place = {0};
+    for (int i = 0; i < 2 * FLOWS_PLACES; i++) {
+        int is_before = i >= FLOWS_PLACES;
+        key->window = discard->moment.window - is_before;
+        place.second = is_before ? WINDOW_SECONDS : discard->moment.second;
+        place.flows = flows_at(i % FLOWS_PLACES);
+        place.value = place.flows ? bpf_map_lookup_elem(place.flows, key) : 0;
+        if (place.value && (__s64)(accepted_packets(place.value) - discard->addition.packets) >= 0)
+            return place;
+    }
+    place.value = 0;
+    return place;
+}
+
+/* The entry of the packet's own moment, made if need be. 0 or a negative errno. */
+static __always_inline long open_place(struct capture_state *global, struct flow_key *key,
+                                       const struct discard *discard, struct place *ret)
+{
+    long error = -1;
+    key->window = discard->moment.window;
+    ret->second = discard->moment.second;
+    ret->flows = flows_at(FLOWS_ACTIVE);
+    ret->value = ret->flows ? flow_entry(global, ret->flows, key, &error) : 0;
+    return ret->value ? 0 : error;
+}
+
 /* The entry's rejected half belongs to the source that comes first. */
 static __always_inline int claim_rejected(struct flow_value *value, __u32 source)
 {
-    if (value->rejected.reject == REJECT_NONE)
-        __sync_val_compare_and_swap(&value->rejected.reject, REJECT_NONE, source);
-    return value->rejected.reject == source;
+    if (value->reject == REJECT_NONE)
+        __sync_val_compare_and_swap(&value->reject, REJECT_NONE, source);
+    return value->reject == source;
+}
+
+static __always_inline void note_rejected(struct flow_value *value, const struct discard *discard,
+                                          __u32 second)
+{
+    tally_count(&value->rejected, &discard->addition, 1);
+    value->reject_reason = discard->reason;
+    if (second > value->reject_last)
+        value->reject_last = (__u8)second;
+    if (!value->reject_first)
+        value->reject_first = (__u8)second;
 }
 
 /* `counted`: the packet is in the total already. 0 or a negative errno. */
-static __always_inline long add_rejected(struct capture_state *global, void *flows, struct flow_key *key,
-                                         struct flow_value *value, const struct discard *discard,
-                                         __u32 counted)
+static __always_inline long add_rejected(struct capture_state *global, const struct place *place,
+                                         struct flow_key *key, const struct discard *discard, __u32 counted)
 {
     const struct addition *addition = &discard->addition;
+    struct flow_value *value = place->value;
     struct flow_value *to = value;
     int own = claim_rejected(value, discard->reject);
     if (!own) {
         long error = 0;
         key->reject = (__u8)discard->reject;
-        to = flow_entry(global, flows, key, &error);
+        to = flow_entry(global, place->flows, key, &error);
         if (!to)
             return error;
-        to->rejected.reject = discard->reject;
+        to->reject = discard->reject;
     }
-    tally_count(&to->rejected, addition, 1);
-    tally_time(&to->rejected, discard->moment.ticks);
-    to->rejected.drop_reason = discard->reason;
+    note_rejected(to, discard, place->second);
     if (!own || !counted)
         tally_count(&to->total, addition, 1);
     if (!own && counted)
         tally_count(&value->total, addition, -1);
+    if (counted && !forget_seconds(value))
+        __sync_fetch_and_add(&global->times_unsure, addition->packets);
     return 0;
 }
 
@@ -265,14 +316,15 @@ __noinline int reject(__u32 ifindex, __u32 direction, __u32 counted)
 {
     struct capture_state *global = capture_state();
     struct discard *discard = discard_in_hand();
-    void *flows = active_flows();
-    if (!global || !discard || !flows)
+    if (!global || !discard)
         return 0;
     __u64 packets = discard->addition.packets;
     struct flow_key key;
+    struct place place = {0};
     fill_key(&key, &discard->packet, ifindex, discard->moment.window, direction & 1);
-    struct flow_value *value = bpf_map_lookup_elem(flows, &key);
-    if (!value && !bpf_map_lookup_elem(&captured, &ifindex))
+    if (counted)
+        place = counted_place(&key, discard);
+    if (!place.value && !bpf_map_lookup_elem(&captured, &ifindex))
         return 0;
     struct account *account = 0;
     if (!counted) {
@@ -282,11 +334,9 @@ __noinline int reject(__u32 ifindex, __u32 direction, __u32 counted)
         __sync_fetch_and_add(&account->side[direction & 1].packets, packets);
         __sync_fetch_and_add(&account->side[direction & 1].added, packets);
     }
-    long error = 0;
-    if (!value)
-        value = flow_entry(global, flows, &key, &error);
-    if (value)
-        error = add_rejected(global, flows, &key, value, discard, counted);
+    long error = place.value ? 0 : open_place(global, &key, discard, &place);
+    if (place.value)
+        error = add_rejected(global, &place, &key, discard, counted);
     if (error && account)
         account_loss(&account->side[direction & 1], error, packets);
     else if (error)
@@ -423,7 +473,7 @@ __noinline int note_discard(__u32 ifindex, __u32 direction)
 {
     struct capture_state *global = capture_state();
     struct discard *discard = discard_in_hand();
-    void *flows = active_flows();
+    void *flows = flows_at(FLOWS_ACTIVE);
     if (!global || !discard || !flows || !bpf_map_lookup_elem(&captured, &ifindex))
         return 0;
     struct account *account = account_of(global, ifindex, discard->moment.window);
@@ -445,15 +495,17 @@ __noinline int note_discard(__u32 ifindex, __u32 direction)
     fill_key(&key, &discard->packet, ifindex, discard->moment.window, direction & 1);
     struct flow_value *value = flow_entry(global, flows, &key, &error);
     if (value) /* if there is no place: the account has it all the same */
-        value->total.drop_reason = discard->reason;
+        value->discard_reason = discard->reason;
     return 0;
 }
 
 /* The coarse clock is not to be had here, but the hook has mostly read it in this tick. */
-static __always_inline __u64 discard_clock_ns(void)
+static __always_inline struct moment discard_moment(const struct capture_state *global)
 {
     const struct scratch *hook = scratch(SCRATCH_HOOK);
-    return hook && hook->jiffy == bpf_jiffies64() ? hook->coarse_ns : bpf_ktime_get_ns();
+    if (hook && hook->jiffy == bpf_jiffies64())
+        return hook->moment;
+    return moment_of(bpf_ktime_get_ns() + global->wall_offset_ns);
 }
 
 SEC("tp_btf/kfree_skb")
@@ -482,7 +534,7 @@ int discarded(__u64 *arguments)
         device = (__u32)skb->dev->ifindex;
     if (!read_packet(discard, skb, room))
         return 0;
-    discard->moment = moment_of(discard_clock_ns() + global->wall_offset_ns, room);
+    discard->moment = discard_moment(global);
     struct skb_shared_info *shared = shared_info(skb);
     __u32 gso_size = BPF_CORE_READ(shared, gso_size);
     count_segments(&discard->packet, gso_size ? BPF_CORE_READ(shared, gso_segs) : 0, gso_size,

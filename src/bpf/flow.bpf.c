@@ -57,12 +57,12 @@ static __always_inline long count_packet(struct capture_state *global, struct __
     struct flow_key key;
     fill_key(&key, packet, skb->ifindex, moment->window, direction);
     long error = -1;
-    void *flows = active_flows();
+    void *flows = flows_at(FLOWS_ACTIVE);
     struct flow_value *value = flows ? flow_entry(global, flows, &key, &error) : 0;
     if (!value)
         return error;
+    note_second(value, moment->second);
     tally_count(&value->total, addition, 1);
-    tally_time(&value->total, moment->ticks);
     return 0;
 }
 
@@ -72,7 +72,7 @@ static __always_inline int count_frame(struct __sk_buff *skb, __u8 direction, in
     struct scratch *room = scratch(SCRATCH_HOOK);
     if (!global || !room)
         return TCX_NEXT;
-    struct moment moment = moment_of(coarse_clock_ns(room) + global->wall_offset_ns, room);
+    struct moment moment = coarse_moment(global, room);
     struct account *account = account_of(global, skb->ifindex, moment.window);
     if (!account)
         return TCX_NEXT;

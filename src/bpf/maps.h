@@ -28,10 +28,10 @@ struct flow_map flows_b SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-    __uint(max_entries, 1);
+    __uint(max_entries, FLOWS_PLACES);
     __type(key, __u32);
     __array(values, struct flow_map);
-} active SEC(".maps") = {.values = {&flows_a}};
+} active SEC(".maps") = {.values = {&flows_a, &flows_a}};
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -79,16 +79,14 @@ struct {
 /* Wall clock as the programs count with it. */
 struct moment {
     __u32 window;
-    __u32 ticks; /* after the window's start */
+    __u32 second; /* of the window, from 1 */
 };
 
 /* Room of one program on one CPU. */
 struct scratch {
     __u64 counted[FLOW_DIRECTIONS]; /* addresses of the socket buffers last counted in each direction */
-    __u64 window_ns;                /* the window of the last packet: its start, and its number */
-    __u64 window;
-    __u64 jiffy; /* at which the coarse clock was read last, and what it said */
-    __u64 coarse_ns;
+    __u64 jiffy;                    /* at which the coarse clock was read last, and what it said */
+    struct moment moment;
     __u32 copied;                  /* bytes of `headers` that are filled */
     __u8 headers[PARSE_COPY_ROOM]; /* of a packet that cannot be read in place */
 };
@@ -115,30 +113,25 @@ static __always_inline struct scratch *scratch(__u32 user)
     return bpf_map_lookup_elem(&scratches, &user);
 }
 
+static __always_inline struct moment moment_of(__u64 wall_ns)
+{
+    __u64 window = wall_ns / WINDOW_NS;
+    return (struct moment){.window = (__u32)window,
+                           .second = (__u32)((wall_ns - window * WINDOW_NS) / NS_PER_SECOND) + 1};
+}
+
 /*
  * The kernel's coarse clock is put forward right after its count of ticks, which costs a single load: read
  * once per tick and CPU, it is two ticks behind at most.
  */
-static __always_inline __u64 coarse_clock_ns(struct scratch *room)
+static __always_inline struct moment coarse_moment(const struct capture_state *global, struct scratch *room)
 {
     __u64 jiffy = bpf_jiffies64();
     if (jiffy != room->jiffy) {
         room->jiffy = jiffy;
-        room->coarse_ns = bpf_ktime_get_coarse_ns();
+        room->moment = moment_of(bpf_ktime_get_coarse_ns() + global->wall_offset_ns);
     }
-    return room->coarse_ns;
-}
-
-/* The division is made once per window and CPU. */
-static __always_inline struct moment moment_of(__u64 wall_ns, struct scratch *room)
-{
-    __u64 offset = wall_ns - room->window_ns;
-    if (offset >= WINDOW_NS) {
-        room->window = wall_ns / WINDOW_NS;
-        room->window_ns = room->window * WINDOW_NS;
-        offset = wall_ns - room->window_ns;
-    }
-    return (struct moment){.window = (__u32)room->window, .ticks = (__u32)(offset / TICK_NS)};
+    return room->moment;
 }
 
 /*
@@ -200,18 +193,55 @@ static __always_inline void tally_count(struct flow_tally *tally, const struct a
         __sync_fetch_and_add(&tally->syn_ack, (__u32)sign);
 }
 
-static __always_inline void tally_time(struct flow_tally *tally, __u32 ticks)
+static __always_inline __u64 accepted_packets(const struct flow_value *value)
 {
-    if (ticks > tally->last)
-        tally->last = ticks;
-    if (ticks < tally->first)
-        tally->first = ticks;
+    return value->total.packets - value->rejected.packets;
 }
 
-static __always_inline void *active_flows(void)
+/* Before the packet is counted. Mostly a single comparison: a flow's second changes once per second. */
+static __always_inline void note_second(struct flow_value *value, __u32 second)
 {
-    __u32 zero = 0;
-    return bpf_map_lookup_elem(&active, &zero);
+    __u32 seen = value->seconds;
+    if (second <= SECONDS_LAST(seen))
+        return;
+    __u32 first = SECONDS_FIRST(seen) ? SECONDS_FIRST(seen) : second;
+    __u32 accepted = (__u32)accepted_packets(value);
+    if (__sync_val_compare_and_swap(&value->seconds, seen, SECONDS(second, seen & 0xffffU, first)) != seen)
+        return; /* another CPU has noted it */
+    value->accepted_before[2] = value->accepted_before[1];
+    value->accepted_before[1] = value->accepted_before[0];
+    value->accepted_before[0] = accepted;
+}
+
+/*
+ * After a counted packet was rejected: seconds of which nothing accepted is left are forgotten. False when
+ * that cannot be told, so that the last second may be one of rejects.
+ */
+static __always_inline int forget_seconds(struct flow_value *value)
+{
+    for (int i = 0; i < SECONDS_KEPT; i++) {
+        __u32 seen = value->seconds;
+        __s64 accepted = (__s64)accepted_packets(value);
+        if (accepted <= 0) {
+            __sync_val_compare_and_swap(&value->seconds, seen, 0);
+            return !accepted;
+        }
+        if ((__s32)((__u32)accepted - value->accepted_before[0]) > 0)
+            return 1;
+        __u32 before = SECONDS_BEFORE(seen);
+        if (!before)
+            return 0;
+        __sync_val_compare_and_swap(&value->seconds, seen, SECONDS(before, 0, SECONDS_FIRST(seen)));
+        value->accepted_before[0] = value->accepted_before[1];
+        value->accepted_before[1] = value->accepted_before[2];
+        value->accepted_before[2] = 0;
+    }
+    return 1;
+}
+
+static __always_inline void *flows_at(__u32 place)
+{
+    return bpf_map_lookup_elem(&active, &place);
 }
 
 /* The flow's entry, made if need be; NULL and a negative errno when there is none: -E2BIG when the map is
@@ -219,7 +249,7 @@ static __always_inline void *active_flows(void)
 static __always_inline struct flow_value *flow_entry(struct capture_state *global, void *flows,
                                                      const struct flow_key *key, long *ret_error)
 {
-    static const struct flow_value empty = {.total.first = TALLY_NEVER, .rejected.first = TALLY_NEVER};
+    static const struct flow_value empty;
     struct flow_value *value = bpf_map_lookup_elem(flows, key);
     if (value)
         return value;

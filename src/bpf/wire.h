@@ -9,9 +9,10 @@
 #include <linux/types.h>
 
 /* Raise when any layout below changes: what another version has pinned is taken down, not adopted. */
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 #define WINDOW_SECONDS 60
-#define WINDOW_NS (WINDOW_SECONDS * 1000000000ULL)
+#define NS_PER_SECOND 1000000000ULL
+#define WINDOW_NS (WINDOW_SECONDS * NS_PER_SECOND)
 
 enum flow_direction {
     FLOW_INGRESS = 0,
@@ -50,24 +51,25 @@ struct flow_key {
     __u8 reject;    /* enum reject_source */
 };
 
-/* Times within a window are counted in this unit, which divides a second: a window's fit 32 bits. */
-#define TICK_NS 16
-
-/* What a flow's packets add up to. Differences wrap: all counts are in two's complement. */
+/* What packets add up to. Differences wrap: all counts are in two's complement. */
 struct flow_tally {
     __u64 packets;
     __u64 bytes; /* IP total length of the wire packets */
-    __u32 first; /* ticks after the window's start; TALLY_NEVER before the first packet */
-    __u32 last;
-    __u32 fin; /* packets that carried the flag, for record.md 5.8 */
-    __u32 syn; /* SYN without ACK */
+    __u32 fin;   /* packets that carried the flag, for record.md 5.8 */
+    __u32 syn;   /* SYN without ACK */
     __u32 rst;
     __u32 syn_ack;
-    __u32 drop_reason; /* the kernel's number of the last discard; 0 when none */
-    __u32 reject;      /* enum reject_source; REJECT_NONE in a total */
 };
 
-#define TALLY_NEVER 0xffffffffU
+/*
+ * The seconds of its window in which a flow had accepted packets, in a word that is exchanged whole: the last
+ * one, the two before it, and the first. Each is counted from 1; 0 is none.
+ */
+#define SECONDS_LAST(word) ((word)&0xffU)
+#define SECONDS_BEFORE(word) ((word) >> 8 & 0xffffU) /* both */
+#define SECONDS_FIRST(word) ((word) >> 24)
+#define SECONDS(last, before, first) ((last) | (before) << 8 | (first) << 24)
+#define SECONDS_KEPT 3
 
 /*
  * What a kernel map holds of a flow, under a key without a reject source. A packet that is refused after it
@@ -75,11 +77,28 @@ struct flow_tally {
  * negative where the packet was counted in an earlier drain. `rejected` belongs to the source that came
  * first; others have entries of their own, with their source in the key, and take their packets out of this
  * `total`.
+ *
+ * With each second goes what had been accepted before it. When rejects bring the difference down to that, all
+ * packets of the second were refused, and the second before is the last again.
  */
 struct flow_value {
     struct flow_tally total;
+    __u32 seconds;
+    __u32 accepted_before[SECONDS_KEPT]; /* packets, modulo 2^32: the last second's first */
+    __u32 discard_reason; /* the kernel's number, of the last packet that was accepted and discarded */
+    __u32 reject;         /* enum reject_source; REJECT_NONE: nothing is rejected */
     struct flow_tally rejected;
+    __u32 reject_reason;
+    __u8 reject_first; /* seconds, as above */
+    __u8 reject_last;
+    __u16 unused;
 };
+
+/*
+ * Places of the flow maps. FLOWS_ACTIVE is written to. FLOWS_BEFORE is the same map, but while a flip goes
+ * on: then it is the other, until all packets that were counted in it have gone their way.
+ */
+enum flow_place { FLOWS_ACTIVE = 0, FLOWS_BEFORE = 1, FLOWS_PLACES = 2 };
 
 /* What one drain says of one flow and verdict: signed differences, as above. */
 struct flow_counts {
@@ -153,6 +172,7 @@ struct capture_state {
     __u64 wake_at;        /* `inserted` at which user space is woken to drain early */
     __u64 unaccounted;    /* packets with no place in the account map */
     __u64 moves_lost;     /* rejects whose bookkeeping failed: they stay ACCEPT */
+    __u64 times_unsure;   /* rejects after which the times of what was accepted may include them */
     __u32 netns;          /* inode number of the network namespace captured */
     __u32 drop_program;   /* generation of the drop program in charge; others stand aside */
 };

@@ -116,16 +116,26 @@ static uint32_t map_id(int fd)
     return bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ? 0 : info.id;
 }
 
+/* The kernel lets the update of a map in a map return only after running programs have ended. */
+static int set_flows(const struct live *live, __u32 place, unsigned index, struct fault *fault)
+{
+    int fd = live->flow_fds[index];
+    if (bpf_map_update_elem(bpf_map__fd(live->bpf->maps.active), &place, &fd, BPF_ANY) < 0)
+        return fault_set(fault, -errno, "cannot flip the flow maps: %s", strerror(errno));
+    return 0;
+}
+
+/* An earlier process may have ended in the middle of a flip, which this ends. */
 static int find_active(struct live *live, struct fault *fault)
 {
-    __u32 zero = 0;
+    __u32 place = FLOWS_ACTIVE;
     __u32 id = 0;
     live->flow_fds[0] = bpf_map__fd(live->bpf->maps.flows_a);
     live->flow_fds[1] = bpf_map__fd(live->bpf->maps.flows_b);
-    if (bpf_map_lookup_elem(bpf_map__fd(live->bpf->maps.active), &zero, &id) < 0)
+    if (bpf_map_lookup_elem(bpf_map__fd(live->bpf->maps.active), &place, &id) < 0)
         return fault_set(fault, -errno, "cannot read the active flow map: %s", strerror(errno));
     live->active = id == map_id(live->flow_fds[1]);
-    return 0;
+    return set_flows(live, FLOWS_BEFORE, live->active, fault);
 }
 
 static uint32_t own_namespace(void)
@@ -477,16 +487,19 @@ void live_set_clock(struct live *live)
     live->state->wall_offset_ns = clock_wall_ns() - clock_monotonic_ns();
 }
 
+/*
+ * Packets that arrive are counted and refused within one read-side section of the kernel's RCU: once the
+ * first update has returned, those counted in the old map have been refused there, too.
+ */
 int live_flip(struct live *live, struct fault *fault)
 {
-    __u32 zero = 0;
     unsigned other = !live->active;
-    /* The kernel lets the update of a map in a map return only after running programs have ended. */
-    if (bpf_map_update_elem(bpf_map__fd(live->bpf->maps.active), &zero, &live->flow_fds[other], BPF_ANY) < 0)
-        return fault_set(fault, -errno, "cannot flip the flow maps: %s", strerror(errno));
+    int r = set_flows(live, FLOWS_ACTIVE, other, fault);
+    if (r < 0)
+        return r;
     __atomic_store_n(&live->state->inserted, 0, __ATOMIC_SEQ_CST);
     live->active = other;
-    return 0;
+    return set_flows(live, FLOWS_BEFORE, other, fault);
 }
 
 /* One pass over the quiescent map by `step`, which is a batch lookup with or without deletion. After an error

@@ -57,6 +57,7 @@ static void measure_capture(const struct daemon *daemon, struct metrics *metrics
     metrics->map_entries = daemon->config.capture.map_entries;
     metrics->unaccounted = state.unaccounted + daemon->unknown_packets;
     metrics->moves_lost = state.moves_lost;
+    metrics->times_unsure = state.times_unsure;
     metrics->netlink_overflows = links_overflows(daemon->links);
     metrics->windows_closed = daemon->windows_closed;
     metrics->windows_open = daemon->windows.count + daemon->long_window_open;

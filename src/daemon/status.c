@@ -33,6 +33,7 @@ static json_t *capture_status(const struct daemon *daemon)
         {"drains", daemon->drains},
         {"unaccounted", state.unaccounted + daemon->unknown_packets},
         {"moves-lost", state.moves_lost},
+        {"times-unsure", state.times_unsure},
         {"netlink-overflows", links_overflows(daemon->links)},
     };
     set_numbers(object, numbers, ARRAY_SIZE(numbers));

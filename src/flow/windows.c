@@ -172,6 +172,21 @@ static struct flow *arrived_as(const struct flow_table *table, const struct flow
     return found;
 }
 
+/*
+ * What came up is what was let through above, as far as that is all of it: its times are known there, where
+ * the kernel tells the refused packets apart.
+ */
+static void take_times(struct flow *left, const struct flow_table *table, const struct flow *rejected)
+{
+    struct flow above = *rejected;
+    above.reject = REJECT_NONE;
+    const struct flow *accepted = flow_table_find(table, &above);
+    if (!accepted || accepted->packets != left->packets || !left->packets)
+        return;
+    left->first_s = accepted->first_s;
+    left->last_s = accepted->last_s;
+}
+
 static void move_to_reject(struct flow_table *table, const struct flow *accepted, const struct flow *rejected)
 {
     const struct flow key = *accepted;
@@ -183,6 +198,7 @@ static void move_to_reject(struct flow_table *table, const struct flow *accepted
     struct flow *left = flow_table_find(table, &key); /* flow_table_add may have moved the flows */
     left->packets -= moved.packets;
     left->bytes -= moved.bytes;
+    take_times(left, table, rejected);
 }
 
 /*

@@ -8,7 +8,7 @@
 
 #include "capture/delta.h"
 
-enum { WINDOW = 29900000, TICKS_PER_SECOND = 1000000000 / TICK_NS };
+enum { WINDOW = 29900000 };
 
 static const struct flow_key key = {.ifindex = 7, .window = WINDOW, .protocol = 6, .family = 4};
 
@@ -17,24 +17,30 @@ static uint64_t wall_ns(uint64_t second)
     return ((uint64_t)WINDOW * WINDOW_SECONDS + second) * 1000000000;
 }
 
-static struct flow_tally tally(uint64_t packets, uint32_t first_s, uint32_t last_s)
+static struct flow_tally tally(uint64_t packets)
 {
-    return (struct flow_tally){.packets = packets,
-                               .bytes = packets * 40,
-                               .first = first_s * TICKS_PER_SECOND,
-                               .last = last_s * TICKS_PER_SECOND,
-                               .syn = (uint32_t)packets};
+    return (struct flow_tally){.packets = packets, .bytes = packets * 40, .syn = (uint32_t)packets};
 }
 
-static struct flow_tally never(void)
+/* Of packets in the seconds from `first_s` to `last_s`. */
+static struct flow_value counted(uint64_t packets, uint32_t first_s, uint32_t last_s)
 {
-    return (struct flow_tally){.first = TALLY_NEVER};
+    return (struct flow_value){.total = tally(packets), .seconds = SECONDS(last_s + 1, 0, first_s + 1)};
+}
+
+static void refuse(struct flow_value *value, uint32_t source, uint64_t packets, uint8_t first_s,
+                   uint8_t last_s)
+{
+    value->rejected = tally(packets);
+    value->reject = source;
+    value->reject_first = first_s + 1;
+    value->reject_last = last_s + 1;
 }
 
 static void test_accepted_alone(void **state)
 {
     (void)state;
-    struct flow_value value = {.total = tally(5, 3, 59), .rejected = never()};
+    struct flow_value value = counted(5, 3, 59);
     struct flow_delta deltas[2];
     assert_int_equal(delta_split(&key, &value, deltas), 1);
     assert_memory_equal(&deltas[0].key, &key, sizeof key);
@@ -48,9 +54,9 @@ static void test_accepted_alone(void **state)
 static void test_both(void **state)
 {
     (void)state;
-    struct flow_value value = {.total = tally(5, 3, 40), .rejected = tally(2, 10, 11)};
-    value.rejected.reject = REJECT_NETFILTER;
-    value.rejected.drop_reason = 8;
+    struct flow_value value = counted(5, 3, 40);
+    refuse(&value, REJECT_NETFILTER, 2, 10, 11);
+    value.reject_reason = 8;
     struct flow_delta deltas[2];
     assert_int_equal(delta_split(&key, &value, deltas), 2);
     assert_int_equal(deltas[0].key.reject, REJECT_NONE);
@@ -60,15 +66,17 @@ static void test_both(void **state)
     assert_int_equal(deltas[1].counts.packets, 2);
     assert_int_equal(deltas[1].counts.bytes, 80);
     assert_int_equal(deltas[1].counts.drop_reason, 8);
+    assert_int_equal(deltas[0].counts.last_ns, wall_ns(40));
     assert_int_equal(deltas[1].counts.first_ns, wall_ns(10));
+    assert_int_equal(deltas[1].counts.last_ns, wall_ns(11));
 }
 
 /* Nothing is said of ACCEPT where every packet was refused. */
 static void test_rejected_alone(void **state)
 {
     (void)state;
-    struct flow_value value = {.total = tally(4, 3, 4), .rejected = tally(4, 3, 5)};
-    value.rejected.reject = REJECT_TC;
+    struct flow_value value = {.total = tally(4)};
+    refuse(&value, REJECT_TC, 4, 3, 5);
     struct flow_delta deltas[2];
     assert_int_equal(delta_split(&key, &value, deltas), 1);
     assert_int_equal(deltas[0].key.reject, REJECT_TC);
@@ -79,8 +87,8 @@ static void test_rejected_alone(void **state)
 static void test_taken_back(void **state)
 {
     (void)state;
-    struct flow_value value = {.total = never(), .rejected = tally(1, 2, 2)};
-    value.rejected.reject = REJECT_NETFILTER;
+    struct flow_value value = {0};
+    refuse(&value, REJECT_NETFILTER, 1, 2, 2);
     struct flow_delta deltas[2];
     assert_int_equal(delta_split(&key, &value, deltas), 2);
     assert_int_equal((int64_t)deltas[0].counts.packets, -1);
@@ -95,11 +103,8 @@ static void test_all(void **state)
 {
     (void)state;
     struct flow_key keys[3] = {key, key, key};
-    struct flow_value values[3] = {{.total = never(), .rejected = never()},
-                                   {.total = tally(3, 1, 1), .rejected = tally(1, 1, 1)},
-                                   {.total = never(), .rejected = never()}};
-    values[1].rejected.reject = REJECT_CGROUP;
-    values[2].total.drop_reason = 3;
+    struct flow_value values[3] = {{.seconds = 0}, counted(3, 1, 1), {.discard_reason = 3}};
+    refuse(&values[1], REJECT_CGROUP, 1, 1, 1);
     struct flow_delta deltas[6];
     assert_int_equal(delta_split_all(keys, values, 3, deltas), 3);
     assert_int_equal(deltas[0].counts.packets, 2);

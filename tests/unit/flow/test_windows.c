@@ -169,11 +169,17 @@ static bool port_is_turned(void *context, uint16_t interface)
     return interface == 2;
 }
 
-static int add_at(uint16_t interface, bool egress, uint8_t reject, uint64_t packets)
+static int add_flow_at(uint16_t interface, bool egress, uint8_t reject, uint64_t packets, uint64_t second)
 {
     struct flow_key key = key_of(MINUTE, 1000, reject);
-    struct flow_counts counts = {.packets = packets, .bytes = packets * 40, .first_ns = 1, .last_ns = 1};
+    uint64_t ns = ((uint64_t)MINUTE * WINDOW_SECONDS + second) * NS_PER_S;
+    struct flow_counts counts = {.packets = packets, .bytes = packets * 40, .first_ns = ns, .last_ns = ns};
     return windows_add(&windows, interface, egress, &key, &counts);
+}
+
+static int add_at(uint16_t interface, bool egress, uint8_t reject, uint64_t packets)
+{
+    return add_flow_at(interface, egress, reject, packets, 0);
 }
 
 static uint64_t packets_at(const struct flow_table *table, uint16_t interface, bool egress, uint8_t reject)
@@ -210,6 +216,32 @@ static void test_reject_above_is_a_reject_below(void **state)
     assert_int_equal(packets_at(&table, 1, false, REJECT_NETFILTER), 5);
     assert_int_equal(packets_at(&table, 2, true, REJECT_NONE), 4);
     assert_int_equal(packets_at(&table, 2, true, REJECT_NETFILTER), 6);
+    flow_table_done(&table);
+}
+
+/* Below, the rejected ones are in the times of all; above, the kernel has told them apart. */
+static void test_times_below_are_those_above(void **state)
+{
+    (void)state;
+    struct flow_table table;
+    windows.max_flows = 16;
+    assert_int_equal(add_flow_at(2, true, REJECT_NONE, 3, 7), 0);
+    assert_int_equal(add_flow_at(2, true, REJECT_NONE, 4, 50), 0);
+    assert_int_equal(add_flow_at(1, false, REJECT_NONE, 4, 50), 0);
+    assert_int_equal(add_flow_at(1, false, REJECT_NETFILTER, 3, 7), 0);
+    assert_true(windows_take(&windows, MINUTE + 1, &stacked, &table));
+    struct flow flow = {
+        .source_port = 1000, .destination_port = 22, .interface = 2, .protocol = 6, .bits = FLOW_BIT_EGRESS};
+    flow.source[15] = 1;
+    const struct flow *found = flow_table_find(&table, &flow);
+    assert_non_null(found);
+    assert_int_equal(found->packets, 4);
+    assert_int_equal(found->first_s, 50);
+    assert_int_equal(found->last_s, 50);
+    flow.reject = REJECT_NETFILTER;
+    found = flow_table_find(&table, &flow);
+    assert_non_null(found);
+    assert_int_equal(found->last_s, 7);
     flow_table_done(&table);
 }
 
@@ -272,6 +304,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_table_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_windows_come_oldest_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reject_above_is_a_reject_below, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_times_below_are_those_above, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reject_below_is_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restored_flow_is_settled_like_any, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restored_flow_without_a_place_is_lost, setup, teardown),
