@@ -24,8 +24,10 @@ const struct command *const commands[] = {
     &command_explain,
     &command_fields,
     &command_manual,
+    &command_query,
     &command_replay,
     &command_show_status,
+    &command_top,
     NULL,
 };
 

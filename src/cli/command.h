@@ -34,8 +34,10 @@ extern const struct command command_diagnose;
 extern const struct command command_explain;
 extern const struct command command_fields;
 extern const struct command command_manual;
+extern const struct command command_query;
 extern const struct command command_replay;
 extern const struct command command_show_status; /* command_status() is taken */
+extern const struct command command_top;
 
 /* Ends with a NULL. */
 extern const struct command *const commands[];

@@ -60,6 +60,15 @@ static int store_number(const struct option *option, const char *value, uint64_t
     return 0;
 }
 
+static int store_item(const struct option *option, const char *value, struct option_list *ret,
+                      struct fault *fault)
+{
+    if (ret->count == OPTION_LIST_MAX)
+        return fault_set(fault, -EINVAL, "--%s: given more than %d times", option->name, OPTION_LIST_MAX);
+    ret->items[ret->count++] = value;
+    return 0;
+}
+
 /* `value` is NULL for a flag only. */
 static int store(const struct option *option, const char *value, void *settings, struct fault *fault)
 {
@@ -75,6 +84,8 @@ static int store(const struct option *option, const char *value, void *settings,
         return store_number(option, value, to, fault);
     case OPTION_CHOICE:
         return store_choice(option, value, to, fault);
+    case OPTION_LIST:
+        return store_item(option, value, to, fault);
     }
     return -EINVAL;
 }

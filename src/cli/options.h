@@ -18,6 +18,15 @@ enum option_kind {
     OPTION_TEXT,   /* const char *, borrowed from argv */
     OPTION_NUMBER, /* uint64_t in min..max */
     OPTION_CHOICE, /* unsigned: which of the words "a|b|c" in metavar */
+    OPTION_LIST,   /* struct option_list; the option may be given again */
+};
+
+#define OPTION_LIST_MAX 1024
+
+/* Values in the order in which they were given, borrowed from argv. */
+struct option_list {
+    const char *items[OPTION_LIST_MAX];
+    size_t count;
 };
 
 struct option {

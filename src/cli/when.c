@@ -40,23 +40,30 @@ static bool parse_zone(const char *text, int64_t *ret_seconds)
     return true;
 }
 
-static bool parse_date(const char *text, uint64_t *ret)
+/* Of a time without a zone; false for one that no calendar has. */
+static bool count_seconds(struct tm *parts, bool local, time_t *ret)
+{
+    parts->tm_isdst = -1;
+    *ret = local ? mktime(parts) : timegm(parts);
+    return *ret >= 0;
+}
+
+static bool parse_date(const char *text, bool local, uint64_t *ret)
 {
     struct tm parts = {0};
     int64_t zone;
     const char *rest = strptime(text, "%Y-%m-%d", &parts);
     if (rest && (*rest == 'T' || *rest == ' '))
         rest = strptime(rest + 1, "%H:%M:%S", &parts);
-    if (!rest || !parse_zone(rest, &zone))
-        return false;
-    time_t seconds = timegm(&parts);
-    if (seconds < zone)
+    time_t seconds;
+    if (!rest || !parse_zone(rest, &zone) || !count_seconds(&parts, local && !*rest, &seconds) ||
+        seconds < zone)
         return false;
     *ret = (uint64_t)(seconds - zone);
     return true;
 }
 
-bool when_parse(const char *text, uint64_t now_s, uint64_t *ret)
+static bool parse(const char *text, uint64_t now_s, bool local, uint64_t *ret)
 {
     size_t len = strlen(text);
     uint64_t number;
@@ -65,5 +72,15 @@ bool when_parse(const char *text, uint64_t now_s, uint64_t *ret)
         *ret = number * unit < now_s ? now_s - number * unit : 0;
         return true;
     }
-    return num_parse_u64(text, len, INT64_MAX, ret) || parse_date(text, ret);
+    return num_parse_u64(text, len, INT64_MAX, ret) || parse_date(text, local, ret);
+}
+
+bool when_parse(const char *text, uint64_t now_s, uint64_t *ret)
+{
+    return parse(text, now_s, false, ret);
+}
+
+bool when_parse_local(const char *text, uint64_t now_s, uint64_t *ret)
+{
+    return parse(text, now_s, true, ret);
 }

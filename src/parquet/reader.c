@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "parquet/session.h"
+#include "parquet/vector.h"
 #include "record/value.h"
 
 #define MAGIC "PAR1"
@@ -32,8 +33,7 @@ static const struct number_type number_types[] = {
 struct column {
     enum field_id field;
     const struct number_type *number; /* NULL: text */
-    const void *data;                 /* of the chunk */
-    const uint64_t *valid;            /* NULL: no value is missing */
+    struct vector_reader values;      /* of the chunk */
 };
 
 struct reader {
@@ -94,19 +94,6 @@ static const struct number_type *find_number_type(const char *name, size_t len)
     return NULL;
 }
 
-struct text {
-    const char *at;
-    size_t len;
-};
-
-static struct text text_at(const void *data, uint32_t row)
-{
-    const duckdb_string_t *text = (const duckdb_string_t *)data + row;
-    size_t len = text->value.inlined.length;
-    bool is_inlined = len <= sizeof text->value.inlined.inlined;
-    return (struct text){is_inlined ? text->value.inlined.inlined : text->value.pointer.ptr, len};
-}
-
 /* Reported as line 0, as an unknown name in a header line is as line 1. */
 static void leave_out(struct reader *reader, struct text name)
 {
@@ -164,11 +151,11 @@ static int read_columns(struct reader *reader, struct buf *sql, struct fault *fa
     if (r < 0)
         return r;
     while ((r = session_fetch(&reader->session, &described, &chunk, fault)) == 0 && chunk) {
-        const void *names = duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 0));
-        const void *types = duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 1));
+        struct vector_reader names = vector_read(duckdb, duckdb->data_chunk_get_vector(chunk, 0));
+        struct vector_reader types = vector_read(duckdb, duckdb->data_chunk_get_vector(chunk, 1));
         uint32_t rows = (uint32_t)duckdb->data_chunk_get_size(chunk);
         for (uint32_t row = 0; row < rows && r == 0; row++)
-            r = add_column(reader, text_at(names, row), text_at(types, row), sql, fault);
+            r = add_column(reader, vector_text(&names, row), vector_text(&types, row), sql, fault);
         duckdb->destroy_data_chunk(&chunk);
         if (r < 0)
             break;
@@ -229,21 +216,15 @@ static int fetch_rows(struct reader *reader, struct fault *fault)
     reader->chunk_rows = (uint32_t)duckdb->data_chunk_get_size(reader->chunk);
     for (unsigned i = 0; i < reader->format.count; i++) {
         duckdb_vector vector = duckdb->data_chunk_get_vector(reader->chunk, i);
-        reader->columns[i].data = duckdb->vector_get_data(vector);
-        reader->columns[i].valid = duckdb->vector_get_validity(vector);
+        reader->columns[i].values = vector_read(duckdb, vector);
     }
     return 0;
-}
-
-static bool is_missing(const struct column *column, uint32_t row)
-{
-    return column->valid && !(column->valid[row / 64] >> row % 64 & 1);
 }
 
 /* The number, as the bits of an unsigned one; negative where those are of a negative number. */
 static uint64_t number_at(const struct column *column, uint32_t row, bool *ret_negative)
 {
-    const uint8_t *at = (const uint8_t *)column->data + (size_t)row * column->number->size;
+    const uint8_t *at = (const uint8_t *)column->values.data + (size_t)row * column->number->size;
     uint64_t number = 0;
     memcpy(&number, at, column->number->size); /* the hosts flowlog runs on are little-endian */
     unsigned unused = 64 - 8 * column->number->size;
@@ -255,10 +236,10 @@ static int read_value(const struct column *column, uint32_t row, struct value *r
 {
     const struct field *field = &field_catalogue[column->field];
     ret->kind = VALUE_ABSENT;
-    if (is_missing(column, row))
+    if (vector_is_null(&column->values, row))
         return field->kind == FIELD_KIND_TIME ? fault_set(fault, -EINVAL, "%s: null", field->name) : 0;
     if (!column->number) {
-        struct text text = text_at(column->data, row);
+        struct text text = vector_text(&column->values, row);
         return value_parse_string(ret, column->field, text.at, text.len, fault);
     }
     bool negative;
@@ -276,10 +257,10 @@ static void print_row(const struct reader *reader, uint32_t row, struct buf *lin
         bool negative = false;
         if (i > 0)
             buf_char(line, ' ');
-        if (is_missing(column, row)) {
+        if (vector_is_null(&column->values, row)) {
             buf_char(line, '-');
         } else if (!column->number) {
-            struct text text = text_at(column->data, row);
+            struct text text = vector_text(&column->values, row);
             buf_append(line, text.at, text.len);
         } else {
             uint64_t number = number_at(column, row, &negative);

@@ -121,6 +121,34 @@ int session_run(const struct session *session, const char *sql, struct fault *fa
     return r;
 }
 
+int session_query(const struct session *session, const char *sql, duckdb_result *ret, struct fault *fault)
+{
+    duckdb_result result;
+    if (session->duckdb->query(session->connection, sql, &result) == DuckDBSuccess) {
+        *ret = result;
+        return 0;
+    }
+    int r = session_result_fault(session, &result, fault);
+    session->duckdb->destroy_result(&result);
+    return r;
+}
+
+int session_result_fault(const struct session *session, duckdb_result *result, struct fault *fault)
+{
+    static const duckdb_error_type questions[] = {
+        DUCKDB_ERROR_OUT_OF_RANGE,  DUCKDB_ERROR_CONVERSION,      DUCKDB_ERROR_DECIMAL,
+        DUCKDB_ERROR_MISMATCH_TYPE, DUCKDB_ERROR_DIVIDE_BY_ZERO,  DUCKDB_ERROR_INVALID_TYPE,
+        DUCKDB_ERROR_EXPRESSION,    DUCKDB_ERROR_NOT_IMPLEMENTED, DUCKDB_ERROR_BINDER,
+        DUCKDB_ERROR_CATALOG,       DUCKDB_ERROR_PARSER,          DUCKDB_ERROR_PERMISSION,
+    };
+    duckdb_error_type type = session->duckdb->result_error_type(result);
+    int r = session_fault(session->duckdb->result_error(result), fault);
+    for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+        if (type == questions[i])
+            r = -EINVAL;
+    return r;
+}
+
 int session_stream(const struct session *session, const char *sql, duckdb_result *ret, struct fault *fault)
 {
     const struct duckdb_functions *duckdb = session->duckdb;

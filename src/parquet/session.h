@@ -29,6 +29,10 @@ void session_close(struct session *session);
 /* Runs a statement whose result nobody wants. */
 int session_run(const struct session *session, const char *sql, struct fault *fault) MUST_USE;
 
+/* Runs a query to its end. *ret is to be destroyed only on success. */
+int session_query(const struct session *session, const char *sql, duckdb_result *ret,
+                  struct fault *fault) MUST_USE;
+
 /* Runs a query whose rows are made while chunks are fetched. *ret is to be destroyed only on success. */
 int session_stream(const struct session *session, const char *sql, duckdb_result *ret,
                    struct fault *fault) MUST_USE;
@@ -39,6 +43,9 @@ int session_fetch(const struct session *session, duckdb_result *result, duckdb_d
 
 /* DuckDB's message as a fault; a negative errno, -ENOSPC and -ENOMEM among them where the message tells. */
 int session_fault(const char *message, struct fault *fault);
+
+/* What a failed result says; -EINVAL where the question is wrong for the data, such as a division by zero. */
+int session_result_fault(const struct session *session, duckdb_result *result, struct fault *fault);
 
 /* Files are named to DuckDB by their descriptors, as a path may hold what SQL takes for a pattern, a scheme
  * or a partition. */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/from.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "cli/when.h"
+#include "daemon/config.h"
+
+static void tell(void *userdata, const char *line)
+{
+    const struct from *from = userdata;
+    (void)command_fail(from->command, EXIT_DATA, "%s", line);
+}
+
+static int read_time(const struct from_settings *settings, const char *option, const char *text,
+                     uint64_t *ret, struct fault *fault)
+{
+    uint64_t now_s = clock_wall_ns() / NS_PER_S;
+    if (!text)
+        return 0;
+    if (settings->local_time ? when_parse_local(text, now_s, ret) : when_parse(text, now_s, ret))
+        return 0;
+    return fault_set(fault, -EINVAL,
+                     "--%s '%s': a time as 2026-01-31T12:00:00Z, seconds since the epoch, or 15m is due",
+                     option, text);
+}
+
+/* The folder of the store of the daemon with that state folder. */
+static int find_store(const char *state, char *ret, size_t size, struct fault *fault)
+{
+    int len = snprintf(ret, size, "%s/store", state ? state : CONFIG_STATE_DEFAULT);
+    return (size_t)len < size ? 0 : fault_set(fault, -EINVAL, "--state: too long");
+}
+
+static int open_sources(struct from *from, const struct from_settings *settings, struct fault *fault)
+{
+    char store[4096];
+    const struct sources_options options = {
+        .from = settings->from.items,
+        .from_count = settings->from.count,
+        .store = store,
+        .since_s = from->since_s,
+        .until_s = from->until_s,
+        .endpoint = settings->endpoint,
+        .region = settings->region,
+        .userdata = from,
+        .tell = tell,
+    };
+    int r = find_store(settings->state, store, sizeof store, fault);
+    return r < 0 ? r : sources_open(&from->sources, &options, fault);
+}
+
+int from_open(struct from *ret, const struct command *command, const struct from_settings *settings,
+              struct fault *fault)
+{
+    *ret = (struct from){.command = command, .until_s = UINT64_MAX};
+    int r = read_time(settings, "since", settings->since, &ret->since_s, fault);
+    if (r == 0)
+        r = read_time(settings, "until", settings->until, &ret->until_s, fault);
+    if (r < 0)
+        return r;
+    ret->has_input_format = settings->input_format != NULL;
+    if (ret->has_input_format)
+        r = format_parse(&ret->input_format, settings->input_format, fault);
+    if (r < 0) {
+        fault_prefix(fault, "--input-format");
+        return r;
+    }
+    return open_sources(ret, settings, fault);
+}
+
+void from_close(struct from *from)
+{
+    sources_close(from->sources);
+}
+
+int from_open_session(struct flow_session **ret, const struct from *from, const char *where,
+                      struct fault *fault)
+{
+    const struct flow_session_options options = {
+        .sources = from->sources,
+        .input_format = from->has_input_format ? &from->input_format : NULL,
+        .since_s = from->since_s,
+        .until_s = from->until_s,
+        .where = where,
+        .userdata = (void *)from,
+        .tell = tell,
+    };
+    return flow_session_open(ret, &options, fault);
+}
+
+static int answer(const struct from_question *question, struct flow_session *session, struct fault *fault)
+{
+    duckdb_result result;
+    const struct session *sql = flow_session_sql(session);
+    int r = flow_session_ask(session, question->sql, &result, fault);
+    if (r < 0)
+        return command_fail(question->command, command_status(r), "%s", fault->text);
+    int status = rows_print(&question->rows, sql, &result);
+    sql->duckdb->destroy_result(&result);
+    return status;
+}
+
+int from_answer(const struct from_question *question)
+{
+    struct fault fault;
+    struct from from;
+    struct flow_session *session = NULL;
+    int status = EXIT_DATA;
+    int r = from_open(&from, question->command, question->from, &fault);
+    if (r == 0)
+        r = from_open_session(&session, &from, question->where, &fault);
+    if (r < 0)
+        status = command_fail(question->command, command_status(r), "%s", fault.text);
+    else
+        status = answer(question, session, &fault);
+    bool incomplete = r == 0 && flow_session_tell_faults(session) + sources_faults(from.sources) > 0;
+    flow_session_close(session);
+    from_close(&from);
+    return incomplete && status <= EXIT_NO ? EXIT_DATA : status;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What commands share that read records: the options that say where from and of which time. */
+
+#include "cli/command.h"
+#include "cli/rows.h"
+#include "daemon/config.h"
+#include "store/flow_session.h"
+#include "store/sources.h"
+
+struct from_settings {
+    struct option_list from;
+    const char *input_format;
+    const char *since;
+    const char *until;
+    const char *state;
+    const char *endpoint;
+    const char *region;
+    bool local_time;
+};
+
+/* The rows of these options; `settings` has a struct from_settings as its member `member`. */
+#define FROM_OPTION(option, what, kind_of, settings, member, words)                                          \
+    {                                                                                                        \
+        .name = option, .metavar = what, .kind = kind_of, .offset = offsetof(settings, member),              \
+        .help = words                                                                                        \
+    }
+#define FROM_OPTIONS(settings, member)                                                                       \
+    FROM_OPTION("from", "SOURCE", OPTION_LIST, settings, member.from,                                        \
+                "records: a file, a folder, a glob in quotes or - (standard input); given again, the "       \
+                "next; default: the daemon's store"),                                                        \
+        FROM_OPTION("input-format", "FORMAT", OPTION_TEXT, settings, member.input_format,                    \
+                    "fields of lines that no header line precedes; default: default"),                       \
+        FROM_OPTION("since", "TIME", OPTION_TEXT, settings, member.since,                                    \
+                    "leave out records that end before: 2026-01-31T12:00:00Z, seconds since the epoch, or "  \
+                    "15m, 2h, 7d ago; files and folders named after earlier times are not opened"),          \
+        FROM_OPTION("until", "TIME", OPTION_TEXT, settings, member.until,                                    \
+                    "leave out records that start after"),                                                   \
+        FROM_OPTION("local-time", NULL, OPTION_FLAG, settings, member.local_time,                            \
+                    "times are of this host's time zone, not UTC"),                                          \
+        FROM_OPTION("state", "DIR", OPTION_TEXT, settings, member.state,                                     \
+                    "the daemon's state folder, where its store is; default: " CONFIG_STATE_DEFAULT)
+
+/* Opened by from_open(). */
+struct from {
+    const struct command *command; /* for messages */
+    struct sources *sources;
+    struct format input_format;
+    bool has_input_format;
+    uint64_t since_s, until_s;
+};
+
+/* -EINVAL for options that cannot be understood. What cannot be read is told on standard error. */
+int from_open(struct from *ret, const struct command *command, const struct from_settings *settings,
+              struct fault *fault) MUST_USE;
+void from_close(struct from *from);
+
+/* A session over them. `where` may be NULL. */
+int from_open_session(struct flow_session **ret, const struct from *from, const char *where,
+                      struct fault *fault) MUST_USE;
+
+/* A question in SQL over them, whose rows are printed. */
+struct from_question {
+    const struct command *command;
+    const struct from_settings *from;
+    const char *where; /* NULL: all records */
+    const char *sql;
+    struct rows_options rows;
+};
+
+/*
+ * Opens, asks, prints, tells what could not be read. The exit status: EXIT_NO without a row, EXIT_USAGE for
+ * SQL that does not parse or bind, EXIT_DATA when something could not be read, though the rest is answered.
+ */
+int from_answer(const struct from_question *question);

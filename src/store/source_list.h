@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the files of src/store that find inputs share: the list they add to. */
+
+#include "store/sources.h"
+
+struct sources {
+    const struct sources_options *options; /* borrowed while they are opened */
+    struct source_file *files;
+    size_t count;
+    size_t cap;
+    uint64_t faults;
+};
+
+/* Reports through `tell`; counts. */
+void sources_tell(struct sources *sources, const struct fault *fault);
+
+/* Adds what `name` stands for; `fd` of a temporary file becomes the list's, also on failure, -1: `name` is
+ * the path. Looks at the first bytes. -errno with a fault where it cannot be read. */
+int sources_add(struct sources *sources, const char *name, int fd, struct fault *fault) MUST_USE;
+
+/* An open file without a name, or a negative errno. */
+int sources_temporary(struct fault *fault) MUST_USE;
+
+/* All below s3://BUCKET/PREFIX, and all events of a log group; what cannot be had is told. */
+int sources_add_s3(struct sources *sources, const char *url, struct fault *fault) MUST_USE;
+int sources_add_log_group(struct sources *sources, const char *group, struct fault *fault) MUST_USE;
