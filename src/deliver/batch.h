@@ -5,10 +5,11 @@
  * What one flow log has of one closed window, as a file that outlives the process. It is written once, synced
  * and renamed into place, and never changed.
  *
- * Layout: a line "flowlog-batch 1 LENGTH CHECKSUM", the head (JSON, LENGTH bytes), then blocks, each { u32
+ * Layout: a line "flowlog-batch 2 LENGTH CHECKSUM", the head (JSON, LENGTH bytes), then blocks, each { u32
  * kind, u32 length, u64 checksum, payload }. A block of lines holds whole lines "INTERFACE START END PACKETS
- * LOST<TAB>RECORD"; the last block holds the totals. The account of every interface stands in the head, so
- * that a file that has lost its end, or a block, still tells exactly what is missing.
+ * LOST<TAB>RECORD", times from the window's start on (modulo 2^64); the last block holds the totals. The
+ * account of every interface stands in the head, so that a file that has lost its end, or a block, still
+ * tells exactly what is missing.
  */
 
 #include <stdbool.h>

@@ -13,12 +13,15 @@
 #include "deliver/batch_format.h"
 #include "record/text.h"
 
+#define WRITE_OUT_BYTES (4UL << 20)
+
 struct batch_writer {
     struct batch_head head;
     size_t head_room;
     struct buf block;
     uint64_t blocks;
     uint64_t bytes;
+    uint64_t written_out; /* of them, so far */
     int fd;
     char path[PATH_MAX];
     char aside[PATH_MAX];
@@ -120,6 +123,16 @@ const struct batch_head *batch_writer_head(const struct batch_writer *writer)
     return &writer->head;
 }
 
+/* The disk works meanwhile; what it has taken by then, fsync() at the end need not wait for. */
+static void start_writing_out(struct batch_writer *writer)
+{
+    if (writer->bytes - writer->written_out < WRITE_OUT_BYTES)
+        return;
+    (void)sync_file_range(writer->fd, (off_t)writer->written_out,
+                          (off_t)(writer->bytes - writer->written_out), SYNC_FILE_RANGE_WRITE);
+    writer->written_out = writer->bytes;
+}
+
 static int write_block(struct batch_writer *writer, uint32_t kind, const void *data, size_t len,
                        struct fault *fault)
 {
@@ -134,6 +147,7 @@ static int write_block(struct batch_writer *writer, uint32_t kind, const void *d
         return write_fault(writer, r, fault);
     writer->blocks++;
     writer->bytes += sizeof block + len;
+    start_writing_out(writer);
     return 0;
 }
 
@@ -150,10 +164,12 @@ static int end_line(struct batch_writer *writer, uint32_t interface, const struc
     return r;
 }
 
-static void print_prefix(struct buf *buf, uint64_t interface, uint64_t start, uint64_t end,
+static void print_prefix(struct batch_writer *writer, uint64_t interface, uint64_t start, uint64_t end,
                          const struct batch_sum *sum)
 {
-    const uint64_t numbers[] = {interface, start, end, sum->packets, sum->lost};
+    uint64_t window = writer->head.window;
+    const uint64_t numbers[] = {interface, start - window, end - window, sum->packets, sum->lost};
+    struct buf *buf = &writer->block;
     char *to = buf_reserve(buf, ARRAY_SIZE(numbers) * (NUM_U64_MAX_LEN + 1));
     if (!to)
         return;
@@ -175,7 +191,7 @@ int batch_writer_add(struct batch_writer *writer, uint32_t interface, const stru
 {
     const struct batch_sum sum = {.records = 1, .packets = packets, .lost = lost};
     uint64_t start = time_of(record, FIELD_START, writer->head.window);
-    print_prefix(&writer->block, interface, start, time_of(record, FIELD_END, start), &sum);
+    print_prefix(writer, interface, start, time_of(record, FIELD_END, start), &sum);
     record_write_text(&writer->block, &writer->head.format, record);
     return end_line(writer, interface, &sum, fault);
 }
@@ -183,7 +199,7 @@ int batch_writer_add(struct batch_writer *writer, uint32_t interface, const stru
 int batch_writer_copy(struct batch_writer *writer, const struct batch_line *line, struct fault *fault)
 {
     const struct batch_sum sum = {.records = 1, .packets = line->packets, .lost = line->lost};
-    print_prefix(&writer->block, line->interface, line->start, line->end, &sum);
+    print_prefix(writer, line->interface, line->start, line->end, &sum);
     buf_append(&writer->block, line->text, line->len);
     buf_char(&writer->block, '\n');
     return end_line(writer, line->interface, &sum, fault);

@@ -14,7 +14,7 @@
 #include "base/fault.h"
 #include "base/macro.h"
 
-#define DOCUMENT_BATCH "flowlog-batch 1" /* the head of a batch */
+#define DOCUMENT_BATCH "flowlog-batch 2" /* the head of a batch */
 #define DOCUMENT_PACK "flowlog-pack  1"  /* objects that take the place of batches */
 #define DOCUMENT_SPOOL "flowlog-spool 1" /* what a spool knows beside its files */
 

@@ -194,6 +194,35 @@ static void test_window_of_two_slots(void **state)
     close_delivery(delivery);
 }
 
+/* As a gap of hours makes them; more than are written at once. */
+static void test_many_slots(void **state)
+{
+    (void)state;
+    char expected[256];
+    struct delivery *delivery = open_default();
+    struct record records[20];
+    for (unsigned i = 0; i < 20; i++)
+        records[i] = record_at(WINDOW + i * 7 % 5 * 300, i);
+    assert_true(deliver(delivery, 1, records, 20));
+    look();
+    assert_int_equal(found.files, 5);
+    for (unsigned slot = 0; slot < 5; slot++) {
+        AUTO_BUF struct buf text = BUF_INIT(4096);
+        buf_text(&text, HEADER);
+        for (unsigned i = 0; i < 20; i++) {
+            (void)snprintf(expected, sizeof expected, "2 123456789012 - - - - - - %u - %u %u - OK\n", i,
+                           WINDOW, WINDOW + slot * 300);
+            buf_text(&text, i * 7 % 5 == slot ? expected : "");
+        }
+        assert_holds(found.paths[slot], buf_string(&text));
+    }
+    struct delivery_counts counts;
+    delivery_counts(delivery, &counts);
+    assert_int_equal(counts.delivered.records, 20);
+    assert_int_equal(counts.delivered.packets, 190);
+    close_delivery(delivery);
+}
+
 static void test_json_lines(void **state)
 {
     (void)state;
@@ -400,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layouts),
         IN_ROOT(test_window_of_two_slots),
+        IN_ROOT(test_many_slots),
         IN_ROOT(test_json_lines),
         IN_ROOT(test_parquet),
         IN_ROOT(test_empty_batch_makes_no_object),
