@@ -43,6 +43,7 @@ struct parameter {
     {                                                                                                        \
         "NextToken", .max = TEXT_MAX                                                                         \
     }
+#define ATHENA "IntegrateService.AthenaIntegration.N."
 #define IDS(parameter, count)                                                                                \
     {                                                                                                        \
         parameter ".N", .list_max = (count), .min = 1, .max = 255                                            \
@@ -91,6 +92,18 @@ static const struct parameter change_tags_parameters[] = {
     {NULL},
 };
 
+static const struct parameter template_parameters[] = {
+    {"FlowLogId", .required = true, .min = 1, .max = 255},
+    {"ConfigDeliveryS3DestinationArn", .required = true, .min = 1, .max = 1024},
+    {ATHENA "IntegrationResultS3DestinationArn", .list_max = 10, .min = 1, .max = 1024},
+    {ATHENA "PartitionLoadFrequency", PARAMETER_CHOICE, .required = true, .list_max = 10,
+     .words = "none|daily|weekly|monthly", .model = "IntegrateServices"},
+    {ATHENA "PartitionStartDate", .list_max = 10, .max = 64},
+    {ATHENA "PartitionEndDate", .list_max = 10, .max = 64},
+    DRY_RUN,
+    {NULL},
+};
+
 static const struct parameter describe_tags_parameters[] = {FILTERS, PAGES(5), DRY_RUN, {NULL}};
 static const struct parameter describe_network_interfaces_parameters[] = {
     IDS("NetworkInterfaceId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
@@ -110,6 +123,8 @@ static const struct action actions[] = {
     {"CreateFlowLogs", EC2_MANAGE, create_flow_logs_parameters, ec2_create_flow_logs},
     {"DescribeFlowLogs", EC2_READ, describe_flow_logs_parameters, ec2_describe_flow_logs},
     {"DeleteFlowLogs", EC2_MANAGE, delete_flow_logs_parameters, ec2_delete_flow_logs},
+    {"GetFlowLogsIntegrationTemplate", EC2_MANAGE, template_parameters,
+     ec2_get_flow_logs_integration_template},
     {"CreateTags", EC2_MANAGE, change_tags_parameters, ec2_create_tags},
     {"DeleteTags", EC2_MANAGE, change_tags_parameters, ec2_delete_tags},
     {"DescribeTags", EC2_READ, describe_tags_parameters, ec2_describe_tags},
@@ -380,16 +395,25 @@ static unsigned answer_with(const char *action, json_t *answer, struct buf *ret)
     return 200;
 }
 
+unsigned ec2_answer_result(const char *action, const char *result, struct buf *ret)
+{
+    return answer_with(action, json_pack("{s:s}", "result", result), ret);
+}
+
 unsigned ec2_answer(const struct ec2_host *host, const struct query *query, unsigned rights,
-                    const struct fault *fault, struct buf *ret)
+                    const struct fault *fault, json_t **ret_upload, struct buf *ret)
 {
     struct ec2_call call = {.host = host, .query = query};
+    *ret_upload = NULL;
     if (!query) {
         ec2_fail(&call, "MalformedQueryString", "The query string contains a syntax error: %s", fault->text);
         return ec2_refuse(&call.error, ret);
     }
     const struct action *action = find_action(&call);
     json_t *answer = action ? run(&call, action, rights) : NULL;
+    if (call.upload)
+        json_object_set_new(call.upload, "action", json_string(action->name));
+    *ret_upload = call.upload;
     return answer ? answer_with(action->name, answer, ret) : ec2_refuse(&call.error, ret);
 }
 
@@ -402,6 +426,7 @@ json_t *ec2_answer_json(const struct ec2_host *host, const json_t *parameters)
         return json_pack("{s:s, s:s}", "code", "MalformedQueryString", "error", fault.text);
     const struct action *action = find_action(&call);
     json_t *answer = action ? run(&call, action, EC2_READ | EC2_MANAGE) : NULL;
+    json_decref(call.upload);
     if (answer)
         return answer;
     return json_pack("{s:s, s:o}", "code", call.error.code, "error",

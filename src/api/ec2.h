@@ -19,6 +19,7 @@
 #include "topology/identity.h"
 
 #define EC2_UUID_MAX 37
+#define EC2_CONTENT_TYPE "text/xml;charset=UTF-8"
 
 /* An interface that is recorded now. */
 struct ec2_interface {
@@ -64,6 +65,7 @@ struct ec2_call {
     const struct ec2_host *host;
     const struct query *query;
     struct ec2_error error;
+    json_t *upload; /* as ec2_answer() tells it; NULL: none */
 };
 
 /* Fills the error and returns NULL, so that handlers can `return ec2_fail(…)`. */
@@ -73,10 +75,14 @@ json_t *ec2_fail_status(struct ec2_call *call, unsigned status, const char *code
 
 /*
  * Answers a request as XML; returns the status of HTTP. `rights` are those of whoever asks. `query` NULL: it
- * could not be read, as `fault` says.
+ * could not be read, as `fault` says. *ret_upload becomes a new object where AWS would put the result into S3
+ * and answer with its URL (else NULL): flowLogId, bucket, key, text, action. The answer in `ret` has the text
+ * itself; ec2_answer_result() makes the other one.
  */
 unsigned ec2_answer(const struct ec2_host *host, const struct query *query, unsigned rights,
-                    const struct fault *fault, struct buf *ret);
+                    const struct fault *fault, json_t **ret_upload, struct buf *ret);
+
+unsigned ec2_answer_result(const char *action, const char *result, struct buf *ret);
 
 /*
  * The same for whoever may do everything and has the parameters as an object of texts. The answer is a new

@@ -11,6 +11,7 @@ typedef json_t *ec2_handler(struct ec2_call *call);
 ec2_handler ec2_create_flow_logs;
 ec2_handler ec2_describe_flow_logs;
 ec2_handler ec2_delete_flow_logs;
+ec2_handler ec2_get_flow_logs_integration_template;
 ec2_handler ec2_create_tags;
 ec2_handler ec2_delete_tags;
 ec2_handler ec2_describe_tags;

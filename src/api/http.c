@@ -29,7 +29,10 @@ struct incoming {
     char *target;
     struct buf body;
     bool too_large;
-    bool begun; /* its head was looked at */
+    bool begun;                     /* its head was looked at */
+    struct MHD_Connection *waiting; /* for an answer that comes later */
+    bool resumed;
+    struct http_answer later;
 };
 
 struct http {
@@ -96,6 +99,7 @@ static void request_ends(void *context, struct MHD_Connection *mhd, void **state
         return;
     free(incoming->target);
     buf_done(&incoming->body);
+    buf_done(&incoming->later.body);
     free(incoming);
     *state = NULL;
 }
@@ -177,11 +181,32 @@ static enum MHD_Result answer_request(struct http *http, struct MHD_Connection *
                                          .target = incoming->target,
                                          .body_len = incoming->body.len,
                                          .body = buf_string(&incoming->body),
-                                         .connection = mhd};
+                                         .connection = mhd,
+                                         .state = incoming};
     struct http_answer answer = {
         .status = MHD_HTTP_OK, .content_type = TEXT_PLAIN, .body = BUF_INIT(HTTP_ANSWER_MAX)};
     route->handle(http->context, &request, &answer);
-    return send_answer(mhd, &answer, NULL);
+    if (!incoming->waiting)
+        return send_answer(mhd, &answer, NULL);
+    buf_done(&answer.body);
+    MHD_suspend_connection(mhd);
+    return MHD_YES;
+}
+
+struct http_ticket *http_defer(const struct http_request *request)
+{
+    struct incoming *incoming = request->state;
+    incoming->waiting = (struct MHD_Connection *)request->connection;
+    return (struct http_ticket *)incoming;
+}
+
+void http_resume(struct http_ticket *ticket, struct http_answer *answer)
+{
+    struct incoming *incoming = (struct incoming *)ticket;
+    incoming->later = *answer;
+    answer->body = (struct buf){0};
+    incoming->resumed = true;
+    MHD_resume_connection(incoming->waiting);
 }
 
 /* Called when a request's head is there, for each piece of its body, and at its end. */
@@ -204,6 +229,11 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *mhd, c
         if (is_announced_too_large(mhd))
             return refuse(mhd, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n", NULL);
         return MHD_YES;
+    }
+    if (incoming->resumed) {
+        struct http_answer answer = incoming->later;
+        incoming->later.body = (struct buf){0};
+        return send_answer(mhd, &answer, NULL);
     }
     if (*len) {
         take_body(incoming, data, *len);
@@ -268,13 +298,14 @@ static int listen_at(const struct address *address, uint16_t port)
 
 static struct MHD_Daemon *start(struct http *http, int fd)
 {
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, take_request, http, MHD_OPTION_EXTERNAL_LOGGER,
-        log_problem, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http, MHD_OPTION_URI_LOG_CALLBACK, request_begins,
-        http, MHD_OPTION_NOTIFY_COMPLETED, request_ends, http, MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                            take_request, http, MHD_OPTION_EXTERNAL_LOGGER, log_problem, NULL,
+                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_MAX,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, connection_changed,
+                            http, MHD_OPTION_URI_LOG_CALLBACK, request_begins, http,
+                            MHD_OPTION_NOTIFY_COMPLETED, request_ends, http, MHD_OPTION_END);
 }
 
 int http_open(struct http **ret, const struct address *address, uint16_t port,

@@ -31,6 +31,7 @@ struct http_request {
     const char *body;   /* "" when there is none; NUL-terminated, but may hold NULs */
     size_t body_len;
     const void *connection; /* for the headers */
+    void *state;
 };
 
 /* Value of the first header of that name (in any case), or NULL; valid while the request is. */
@@ -47,6 +48,15 @@ struct http_answer {
 };
 
 typedef void http_handler(void *context, const struct http_request *request, struct http_answer *answer);
+
+/*
+ * In a handler, for an answer that takes time: what the handler leaves in its answer is dropped, and the
+ * request waits until http_resume() is called with the ticket, from the same thread, which must be before
+ * http_close().
+ */
+struct http_ticket;
+struct http_ticket *http_defer(const struct http_request *request);
+void http_resume(struct http_ticket *ticket, struct http_answer *answer); /* takes the answer's body over */
 
 /* A table of routes ends with a row whose path is NULL. */
 struct http_route {

@@ -178,3 +178,9 @@ int aws_client_call_json(struct aws_client *client, const char *target, const vo
     };
     return aws_client_call(client, &call, ret, error, fault);
 }
+
+void aws_client_print_url(const struct aws_client *client, const char *path, struct buf *buf)
+{
+    const struct endpoint *endpoint = &client->place.endpoint;
+    buf_printf(buf, "%s://%s%s%s", endpoint->scheme, endpoint->host, endpoint->path, path);
+}

@@ -38,3 +38,6 @@ int aws_client_call(struct aws_client *client, const struct aws_call *call, stru
 int aws_client_call_json(struct aws_client *client, const char *target, const void *body, size_t len,
                          const atomic_bool *cancelled, struct http_answer *ret, struct aws_error *error,
                          struct fault *fault) MUST_USE;
+
+/* Where the last call went: the endpoint's own URL with `path`, which is encoded, behind it. */
+void aws_client_print_url(const struct aws_client *client, const char *path, struct buf *buf);

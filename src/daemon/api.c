@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "daemon/created.h"
 #include "daemon/daemon.h"
+#include "daemon/upload.h"
 
 #define STATUS_UNAVAILABLE 503
 #define HEADERS_MAX 64
@@ -113,13 +114,17 @@ static void answer_ec2(void *context, const struct http_request *request, struct
     struct ec2_error error;
     unsigned rights = EC2_READ | EC2_MANAGE;
     const struct ec2_host host = created_host(context);
-    answer->content_type = "text/xml;charset=UTF-8";
+    answer->content_type = EC2_CONTENT_TYPE;
     if (has_keys(context) ? !admit_key(context, request, &rights, &error) : !admit_anybody(request, &error)) {
         answer->status = ec2_refuse(&error, &answer->body);
         return;
     }
     int r = query_parse(&query, query_of(request->target), request->body, request->body_len, &fault);
-    answer->status = ec2_answer(&host, r == 0 ? &query : NULL, rights, &fault, &answer->body);
+    json_t *asked;
+    answer->status = ec2_answer(&host, r == 0 ? &query : NULL, rights, &fault, &asked, &answer->body);
+    if (asked && answer->status == 200)
+        (void)!upload_begin(context, request, asked);
+    json_decref(asked);
 }
 
 static const struct http_route routes[] = {

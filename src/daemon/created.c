@@ -212,6 +212,20 @@ static void visit_interfaces(void *context, ec2_interface_visitor *visit, void *
     }
 }
 
+static void set_s3(json_t *object, const struct flow_log *log)
+{
+    static const char *const formats[] = {[FILE_FORMAT_PLAIN_TEXT] = "plain-text",
+                                          [FILE_FORMAT_JSON] = "json",
+                                          [FILE_FORMAT_PARQUET] = "parquet"};
+    json_object_set_new(object, "logDestination",
+                        json_sprintf("arn:aws:s3:::%s%s%s", log->place.bucket,
+                                     log->place.target[0] ? "/" : "", log->place.target));
+    json_object_set_new(object, "destinationOptions",
+                        json_pack("{s:s, s:b, s:b}", "fileFormat", formats[log->file_format],
+                                  "hiveCompatiblePartitions", (int)log->hive, "perHourPartition",
+                                  (int)log->hourly));
+}
+
 /* What AWS calls it where it has the kind, else what the configuration does. */
 static void set_destination(json_t *object, const struct flow_log *log)
 {
@@ -231,13 +245,10 @@ static void set_destination(json_t *object, const struct flow_log *log)
     if (strncmp(log->destination, "cloudwatch:", 11) == 0)
         json_object_set_new(object, "logGroupName", json_string(log->destination + 11));
     else if (log->place.kind == DESTINATION_S3)
-        json_object_set_new(object, "logDestination",
-                            json_sprintf("arn:aws:s3:::%s%s%s", log->place.bucket,
-                                         log->place.target[0] ? "/" : "", log->place.target));
+        set_s3(object, log);
     else
         json_object_set_new(object, "logDestination", json_string(log->destination));
 }
-
 static json_t *describe_declared(const struct daemon *daemon, const struct flow_log *log)
 {
     char created[32];

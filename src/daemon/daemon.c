@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "capture/reasons.h"
 #include "daemon/created.h"
+#include "daemon/upload.h"
 
 /* A packet of the old minute can still be discarded after it ended; then the two minutes are settled
  * together. */
@@ -292,6 +293,7 @@ static void take_tick(struct daemon *daemon)
     bool due = settled > daemon->closed_before;
     if ((due || daemon->drain_failing) && drain_and_report(daemon) && due)
         daemon_close_windows(daemon, settled);
+    uploads_reap(daemon);
     if (daemon->http)
         http_process(daemon->http);
     if (++ticks % (4 * RETRY_TICKS) == 0)
@@ -397,6 +399,7 @@ void daemon_close(struct daemon *daemon)
     publish_close(&daemon->publish, clock_monotonic_ns() + CLOSE_PATIENCE_S * NS_PER_S);
     journal_close(daemon->journal);
     control_close(daemon->control);
+    uploads_close(daemon);
     http_close(daemon->http);
     flow_log_store_close(daemon->store);
     access_keys_close(daemon->access_keys);

@@ -53,6 +53,7 @@ struct daemon {
     struct journal *journal;
     uint64_t journal_failures;
     struct http *http; /* NULL: no listener */
+    struct upload *uploads;
     struct access_keys *access_keys;
     struct flow_log_store *store; /* of flow logs made through the API */
     int epoll;
