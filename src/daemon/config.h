@@ -79,6 +79,13 @@ struct flow_log {
     struct destination_text place; /* points into `destination` */
 };
 
+/* What flow logs made through the API take to a kind of destination. */
+struct api_destination {
+    struct flow_log settings; /* of them, what config_key_service has rows for; must come first, as those rows
+                                 count from its start */
+    enum { API_CLOUDWATCH, API_S3, API_FIREHOSE } type;
+};
+
 struct config {
     struct topology topology; /* account, region, interfaces, subnets */
     struct config_capture capture;
@@ -90,6 +97,8 @@ struct config {
     char *store_retain;
     struct flow_log *flow_logs;
     size_t flow_log_count;
+    struct api_destination *api_destinations;
+    size_t api_destination_count;
     size_t
         declared_count; /* of them, the first ones, are of the file; the others were made through the API */
 };

@@ -76,16 +76,15 @@ static const struct key_use {
     {"credentials-file", KIND(KAFKA), "kafka"},
 };
 
-static void check_key_uses(struct config_reader *reader, struct yaml_node_s *node, const struct flow_log *log,
-                           enum destination_kind kind)
+static void check_key_uses(struct config_reader *reader, struct yaml_node_s *node,
+                           const struct config_key *rows, const char *destination, enum destination_kind kind)
 {
-    const struct config_key *rows = config_key_flow_logs->children;
     for (size_t i = 0; i < ARRAY_SIZE(key_uses); i++) {
         const struct key_use *use = &key_uses[i];
-        if (!(use->kinds & 1U << kind) &&
-            config_says(reader, node, config_key_find(rows, use->key, strlen(use->key))))
+        const struct config_key *row = config_key_find(rows, use->key, strlen(use->key));
+        if (row && !(use->kinds & 1U << kind) && config_says(reader, node, row))
             config_mistake(reader, node, use->key, "found for destination '%s', allowed: only with %s",
-                           log->destination, use->allowed);
+                           destination, use->allowed);
     }
 }
 
@@ -113,7 +112,7 @@ static void check_destination_fits(struct config_reader *reader, struct yaml_nod
     struct destination_text place;
     if (!log->destination || destination_text_parse(&place, log->destination, NULL) < 0)
         return;
-    check_key_uses(reader, node, log, place.kind);
+    check_key_uses(reader, node, config_key_flow_logs->children, log->destination, place.kind);
     check_key_pairs(reader, node, log);
     bool service = place.kind == DESTINATION_CLOUDWATCH || place.kind == DESTINATION_FIREHOSE;
     bool objects = place.kind == DESTINATION_FILE || place.kind == DESTINATION_S3;
@@ -144,4 +143,23 @@ void config_check_flow_log(struct config_reader *reader, struct yaml_node_s *nod
                            "the two apart",
                            i);
     }
+}
+
+void config_check_api_destination(struct config_reader *reader, struct yaml_node_s *node, const void *list,
+                                  size_t index)
+{
+    static const struct {
+        const char *name;
+        enum destination_kind kind;
+    } types[] = {[API_CLOUDWATCH] = {"cloud-watch-logs", DESTINATION_CLOUDWATCH},
+                 [API_S3] = {"s3", DESTINATION_S3},
+                 [API_FIREHOSE] = {"kinesis-data-firehose", DESTINATION_FIREHOSE}};
+    const struct api_destination *all = list;
+    const struct api_destination *one = &all[index];
+    check_key_uses(reader, node, config_key_service, types[one->type].name, types[one->type].kind);
+    check_key_pairs(reader, node, &one->settings);
+    for (size_t i = 0; i < index; i++)
+        if (all[i].type == one->type)
+            config_mistake(reader, node, "type", "found '%s' as in api-destinations[%zu], allowed: once",
+                           types[one->type].name, i);
 }

@@ -9,3 +9,4 @@
 element_check config_check_interface;
 element_check config_check_subnet;
 element_check config_check_flow_log;
+element_check config_check_api_destination;

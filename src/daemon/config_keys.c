@@ -489,110 +489,7 @@ static const struct config_key flow_log_keys[] = {
              "\"kafka://HOST:PORT[,HOST:PORT...]/TOPIC\" sends one message per record, its key the interface "
              "id. ARNs of "
              "log groups and Firehose streams are taken, too."},
-    {.name = "endpoint",
-     .type = KEY_TEXT,
-     FLOW_LOG(endpoint),
-     .default_text = "",
-     .check = check_endpoint,
-     .allowed = "http[s]://HOST[:PORT][/PATH]",
-     .help = "Where the AWS service answers, when not at AWS."},
-    {.name = "region",
-     .type = KEY_TEXT,
-     FLOW_LOG(region),
-     .default_text = "",
-     .check = check_aws_region,
-     .allowed = "up to 31 lower-case letters, digits and '-'",
-     .help = "The destination's region. Default: that of its ARN; else the daemon's, where that is one of "
-             "AWS's or an "
-             "endpoint is given; else what the environment or the AWS profile says."},
-    {.name = "profile",
-     .type = KEY_TEXT,
-     FLOW_LOG(profile),
-     .default_text = "",
-     .check = check_printed,
-     .allowed = "the name of an AWS profile",
-     .help = "Credentials come from it. Default: as AWS's SDKs find them."},
-    {.name = "role-arn",
-     .type = KEY_TEXT,
-     FLOW_LOG(role_arn),
-     .default_text = "",
-     .check = check_printed,
-     .allowed = "the ARN of a role",
-     .help = "The role that is assumed for the delivery."},
-    {.name = "external-id",
-     .type = KEY_TEXT,
-     FLOW_LOG(external_id),
-     .default_text = "",
-     .check = check_printed,
-     .allowed = "the external id that the role asks for",
-     .help = "Given when the role is assumed."},
-    {.name = "proxy",
-     .type = KEY_TEXT,
-     FLOW_LOG(proxy),
-     .default_text = "",
-     .check = check_proxy,
-     .allowed = "http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT",
-     .help = "For AWS services. Default: as the environment says (https_proxy, no_proxy)."},
-    {.name = "ca-bundle",
-     .type = KEY_TEXT,
-     FLOW_LOG(ca_bundle),
-     .default_text = "",
-     .check = check_file,
-     .allowed = "an absolute path",
-     .help = "PEM file of the authorities that are trusted instead of the system's; for Kafka, too."},
-    {.name = "use-fips",
-     .type = KEY_BOOL,
-     FLOW_LOG(use_fips),
-     .default_text = "false",
-     .help = "AWS's FIPS endpoints."},
-    {.name = "addressing",
-     .type = KEY_CHOICE,
-     FLOW_LOG(addressing),
-     .words = "auto|path|virtual",
-     .default_text = "auto",
-     .help = "Where the bucket's name goes: before the host (\"virtual\") or into the path. \"auto\": into "
-             "the path with an endpoint or a name with dots, before the host otherwise."},
-    {.name = "acl",
-     .type = KEY_CHOICE,
-     FLOW_LOG(acl),
-     .words = "bucket-owner-full-control|bucket-owner-read|private|none",
-     .default_text = "bucket-owner-full-control",
-     .help = "Canned ACL of objects in S3; \"none\" sends no such header."},
-    {.name = "encryption",
-     .type = KEY_CHOICE,
-     FLOW_LOG(encryption),
-     .words = "bucket|sse-s3|sse-kms",
-     .default_text = "bucket",
-     .help = "Encryption at rest in S3: as the bucket is set, with keys of S3, or with a key of KMS."},
-    {.name = "kms-key",
-     .type = KEY_TEXT,
-     FLOW_LOG(kms_key),
-     .default_text = "",
-     .check = check_kms_key,
-     .allowed = "a key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID",
-     .help = "For sse-kms. Without it the account's own key for S3."},
-    {.name = "storage-class",
-     .type = KEY_CHOICE,
-     FLOW_LOG(storage_class),
-     .words = "STANDARD|STANDARD_IA|ONEZONE_IA|INTELLIGENT_TIERING|GLACIER_IR|GLACIER|DEEP_ARCHIVE|"
-              "REDUCED_REDUNDANCY",
-     .default_text = "STANDARD",
-     .help = "Storage class of objects in S3."},
-    {.name = "checksum",
-     .type = KEY_CHOICE,
-     FLOW_LOG(checksum),
-     .words = "sha256|none",
-     .default_text = "sha256",
-     .help = "The checksum that S3 keeps with an object and verifies. The signature covers the same hash in "
-             "any case."},
-    {.name = "framing",
-     .type = KEY_CHOICE,
-     FLOW_LOG(framing),
-     .words = "json-message|raw-line|newline",
-     .default_text = "json-message",
-     .help = "What a Firehose record is: \"json-message\" an object with the line as its \"message\", as AWS "
-             "sends it, "
-             "\"raw-line\" the line, \"newline\" the line with its newline."},
+#include "daemon/config_service_keys.inc"
     {.name = "security-protocol",
      .type = KEY_CHOICE,
      FLOW_LOG(security_protocol),
@@ -612,15 +509,6 @@ static const struct config_key flow_log_keys[] = {
      .check = check_file,
      .allowed = "an absolute path",
      .help = "Two lines: the user name for that, and the password. Read when the daemon starts or reloads."},
-    {.name = "publish-interval",
-     .type = KEY_PERIOD,
-     FLOW_LOG(publish_interval),
-     .min = 60,
-     .max = 86400,
-     .help = "How much time the objects of a destination that takes objects hold: those of all windows that "
-             "end within such "
-             "an interval, aligned to the epoch. Default: 1m for files, so that every window appears when it "
-             "closes; 5m for S3."},
     {.name = "file-format",
      .type = KEY_CHOICE,
      FLOW_LOG(file_format),
@@ -631,12 +519,6 @@ static const struct config_key flow_log_keys[] = {
          "AWS's column names and types, in objects alone. To standard output and Kafka the others are not "
          "compressed; log "
          "groups and Firehose take plain-text."},
-    {.name = "codec",
-     .type = KEY_CHOICE,
-     FLOW_LOG(codec),
-     .words = "gzip|zstd",
-     .default_text = "zstd",
-     .help = "How Parquet packs its columns. AWS has gzip; zstd is several times as fast and no larger."},
     {.name = "hive",
      .type = KEY_BOOL,
      FLOW_LOG(hive),
@@ -647,6 +529,17 @@ static const struct config_key flow_log_keys[] = {
      FLOW_LOG(hourly),
      .default_text = "false",
      .help = "A folder for each hour, not only for each day."},
+    {.name = NULL},
+};
+
+static const struct config_key api_destination_keys[] = {
+    {.name = "type",
+     .type = KEY_CHOICE,
+     .offset = offsetof(struct api_destination, type),
+     .required = true,
+     .words = "cloud-watch-logs|s3|kinesis-data-firehose",
+     .help = "The LogDestinationType that the entry is about."},
+#include "daemon/config_service_keys.inc"
     {.name = NULL},
 };
 
@@ -694,11 +587,24 @@ const struct config_key config_keys[] = {
      .help = "What is recorded where. Without this key there is one flow log: all interfaces, all fields, 60 "
              "seconds, to "
              "Parquet files in the store."},
+    {.name = "api-destinations",
+     .type = KEY_LIST,
+     CONFIG(api_destinations),
+     .count_offset = offsetof(struct config, api_destination_count),
+     .element_size = sizeof(struct api_destination),
+     .max = 3,
+     .reloadable = true,
+     .children = api_destination_keys,
+     .check_element = config_check_api_destination,
+     .help = "How flow logs that are made through the API reach their destinations, as far as AWS's "
+             "parameters have "
+             "no word for it; an entry for each kind of destination."},
     {.name = NULL},
 };
 
 const struct config_key *const config_key_interfaces = &topology_keys[1];
 const struct config_key *const config_key_flow_logs = &config_keys[7];
+const struct config_key *const config_key_service = &api_destination_keys[1];
 
 const struct config_key *config_key_find(const struct config_key *keys, const char *name, size_t len)
 {

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "base/macro.h"
 
 #define PATH_ROOM (PATH_MAX - 512) /* of paths given; leaves the rest to what is made below */
 
@@ -69,6 +70,9 @@ extern const struct config_key config_keys[];
 extern const struct config_key *const config_key_interfaces;
 extern const struct config_key *const config_key_flow_logs;
 
+/* How a service is spoken to, which flow logs made through the API take from api-destinations. */
+extern const struct config_key *const config_key_service;
+
 /* The row of that name among its siblings, or NULL. */
 const struct config_key *config_key_find(const struct config_key *keys, const char *name, size_t len);
 
@@ -78,6 +82,9 @@ const struct config_key *config_key_find(const struct config_key *keys, const ch
  */
 int config_key_set(const struct config_key *key, void *base, const char *text, size_t len,
                    struct fault *fault) MUST_USE;
+
+/* The value of `from` into the struct at `base`, in place of what was there; for the same rows. -ENOMEM. */
+int config_key_copy(const struct config_key *key, void *base, const void *from) MUST_USE;
 
 /* Of the value that stands in the struct itself; for the types that rows outside lists have. */
 size_t config_key_size(const struct config_key *key);

@@ -172,6 +172,22 @@ size_t config_key_size(const struct config_key *key)
     return 0;
 }
 
+int config_key_copy(const struct config_key *key, void *base, const void *from)
+{
+    void *to = value_at(key, base);
+    if (key->type != KEY_TEXT) {
+        memcpy(to, value_at(key, from), config_key_size(key));
+        return 0;
+    }
+    const char *text = *(char **)value_at(key, from);
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        return -ENOMEM;
+    free(*(char **)to);
+    *(char **)to = copy;
+    return 0;
+}
+
 int config_keys_set_defaults(const struct config_key *keys, void *base)
 {
     int r = 0;

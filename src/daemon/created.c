@@ -70,6 +70,19 @@ static int set_key(struct flow_log *ret, const char *name, const char *text, str
     return r;
 }
 
+/* What api-destinations says of the kind. */
+static int take_service(const struct config *config, const char *type, struct flow_log *ret)
+{
+    static const char *const types[] = {
+        [API_CLOUDWATCH] = "cloud-watch-logs", [API_S3] = "s3", [API_FIREHOSE] = "kinesis-data-firehose"};
+    int r = 0;
+    for (size_t i = 0; i < config->api_destination_count; i++)
+        if (strcmp(types[config->api_destinations[i].type], type) == 0)
+            for (const struct config_key *key = config_key_service; key->name && r == 0; key++)
+                r = config_key_copy(key, ret, &config->api_destinations[i].settings);
+    return r;
+}
+
 /* Through the rows of the configuration, so that what holds there holds here. */
 static int make_flow_log(const struct config *config, const json_t *from, struct flow_log *ret,
                          struct fault *fault)
@@ -94,6 +107,8 @@ static int make_flow_log(const struct config *config, const json_t *from, struct
         {"destination", buf_string(&destination)},
     };
     r = config_keys_set_defaults(config_key_flow_logs->children, ret);
+    if (r == 0)
+        r = take_service(config, member(from, "logDestinationType"), ret);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(settings); i++)
         r = set_key(ret, settings[i][0], settings[i][1], fault);
     if (r == 0)

@@ -109,7 +109,7 @@ class Daemon:
     """flowlogd in a namespace. With `flow_logs` None one flow log of everything goes to `records`."""
 
     def __init__(self, namespace, directory, interfaces, flow_logs=None, capture=None, topology=None,
-                 store=None):
+                 store=None, keys=None):
         self.namespace, self.directory = namespace, pathlib.Path(directory)
         self.state, self.destination = self.directory / "state", self.directory / "out"
         self.log_path = self.directory / "flowlogd.log"
@@ -117,18 +117,19 @@ class Daemon:
         self.devices = {}
         self.process = None
         self.wrapper = []  # a command that the daemon is started through
-        self.configure(interfaces, flow_logs, capture, topology, store)
+        self.configure(interfaces, flow_logs, capture, topology, store, keys)
 
     def flow_log(self, name="all", **options):
         entry = {"name": name, "resource": "all", "traffic-type": "ALL", "interval": 60, "format": "all"}
         entry |= {"destination": f"file://{self.destination}", "file-format": "plain-text"}
         return entry | {key.replace("_", "-"): value for key, value in options.items()}
 
-    def configure(self, interfaces, flow_logs=None, capture=None, topology=None, store=None):
+    def configure(self, interfaces, flow_logs=None, capture=None, topology=None, store=None, keys=None):
         """Writes the configuration; a running daemon reads it on SIGHUP."""
         self.devices |= {entry["interface-id"]: entry["device"] for entry in interfaces if "interface-id" in entry}
         config = {"account": "123456789012", "region": "eu-central-1"}
         config["topology"] = {"interfaces": interfaces} | (topology or {})
+        config |= keys or {}
         if store:
             config["store"] = {"path": str(store)}
         if capture:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The EC2 API as boto3 and the aws command use it: flow logs made, described, deleted, and what they deliver."""
 
-import contextlib
 import datetime
 import json
 import pathlib
@@ -9,20 +8,16 @@ import signal
 import subprocess
 import sys
 
-import boto3
 import botocore.auth
 import botocore.awsrequest
-import botocore.config
 import botocore.credentials
-import botocore.exceptions
 import botocore.parsers
 import pytest
 
 from . import http, lab, traffic
+from .ec2 import URL, Ec2
 from .daemon import BUILD, interface, interface_id, read_records
 
-URL = f"http://127.0.0.1:{http.PORT}"
-KEY = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
 ROLE = "arn:aws:iam::123456789012:role/flow"
 SUBNETS = {"subnets": [
     {"subnet-id": "subnet-0a", "vpc-id": "vpc-0a", "cidr": "10.77.1.0/24", "az-id": "lab-az1"},
@@ -30,34 +25,6 @@ SUBNETS = {"subnets": [
     {"subnet-id": "subnet-0b", "vpc-id": "vpc-0b", "cidr": "10.99.0.0/16"},
 ]}
 ENI = interface_id("eth0")
-
-
-class Ec2:
-    """A boto3 client whose connections are made in the daemon's namespace."""
-
-    def __init__(self, namespace, **key):
-        config = botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=20)
-        self._client = boto3.client("ec2", endpoint_url=URL, region_name="eu-central-1", config=config, **(key or KEY))
-        self._namespace = namespace
-
-    def __getattr__(self, name):
-        def call(**parameters):
-            with self._namespace.entered():
-                return getattr(self._client, name)(**parameters)
-
-        return call
-
-    @contextlib.contextmanager
-    def refused(self, code, text=""):
-        """The block ends with that error of the service."""
-        with pytest.raises(botocore.exceptions.ClientError) as caught:
-            yield
-        error = caught.value.response["Error"]
-        assert error["Code"] == code, error
-        assert text in error["Message"], error
-
-    def ids(self, **parameters):
-        return [flow_log["FlowLogId"] for flow_log in self.describe_flow_logs(**parameters)["FlowLogs"]]
 
 
 @pytest.fixture
