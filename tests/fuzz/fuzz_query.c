@@ -88,7 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(r == 0 || fault.text[0]);
     check_parsed(&query);
     json_t *upload;
-    unsigned status = ec2_answer(&host, r == 0 ? &query : NULL, EC2_READ | EC2_MANAGE, &fault, &upload, &answer);
+    unsigned status =
+        ec2_answer(&host, r == 0 ? &query : NULL, EC2_READ | EC2_MANAGE, &fault, &upload, &answer);
     json_decref(upload);
     require(status >= 200 && status < 500 && !answer.failed);
     xmlDocPtr document = xmlReadMemory(answer.data, (int)answer.len, NULL, NULL, XML_PARSE_NONET);
