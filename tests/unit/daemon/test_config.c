@@ -214,7 +214,7 @@ static const struct {
 } mistakes[] = {
     {"acount: 1",
      "f.yaml:1: acount: found an unknown key, allowed: account, region, topology, capture, store, "
-     "spool, listen, flow-logs; the nearest is 'account'"},
+     "spool, listen, flow-logs, api-destinations; the nearest is 'account'"},
     {"\ncapture:\n  atach: tcx",
      "f.yaml:3: capture.atach: found an unknown key, allowed: map-entries, max-flows, "
      "attach, pin-path, exclude; the nearest is 'attach'"},
