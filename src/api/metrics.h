@@ -63,6 +63,13 @@ struct metrics {
     uint64_t windows_closed;
     uint64_t windows_open;
     uint64_t journal_failures;
+    uint64_t store_files;
+    uint64_t store_bytes;
+    uint64_t store_merged;
+    uint64_t store_removed;
+    uint64_t store_removed_bytes;
+    uint64_t store_failed;
+    bool store_failing;
     struct metrics_interface *interfaces; /* owned */
     size_t interface_count;
     struct metrics_flow_log *flow_logs; /* owned */

@@ -16,6 +16,7 @@
 const struct command *const commands[] = {
     &command_access_key,
     &command_check_config,
+    &command_compact,
     &command_convert,
     &command_create_flow_logs,
     &command_delete_flow_logs,

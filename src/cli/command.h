@@ -26,6 +26,7 @@ struct command {
 
 extern const struct command command_access_key;
 extern const struct command command_check_config;
+extern const struct command command_compact;
 extern const struct command command_convert;
 extern const struct command command_create_flow_logs;
 extern const struct command command_delete_flow_logs;

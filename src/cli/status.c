@@ -303,6 +303,18 @@ static const struct column flow_log_columns[] = {
     {NULL},
 };
 
+static const struct column store_columns[] = {
+    {"PATH", "path", write_member},
+    {"FILES", "files", write_member},
+    {"BYTES", "bytes", write_bytes},
+    {"MERGED", "merged-files", write_member},
+    {"INTO", "made-files", write_member},
+    {"REMOVED", "removed-files", write_member},
+    {"FAILED", "failed-hours", write_member},
+    {"ERROR", "error", write_member},
+    {NULL},
+};
+
 static const char *const no_direction[] = {NULL, NULL};
 static const char *const directions[] = {"ingress", "egress", NULL};
 
@@ -317,6 +329,7 @@ static const struct section {
     {"Open windows", "windows", window_columns, no_direction, 0},
     {"Ledger, packets", "ledger", ledger_columns, directions, LEDGER_LINES / 2},
     {"Flow logs", "flow-logs", flow_log_columns, no_direction, 0},
+    {"Store", "store", store_columns, no_direction, 0},
 };
 
 static void add_line(struct table *table, const struct column *columns, const struct line *line)

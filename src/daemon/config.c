@@ -17,13 +17,12 @@
 
 static void report_init(struct config_report *report)
 {
-    *report = (struct config_report){.mistakes = BUF_INIT(REPORT_MAX), .remarks = BUF_INIT(REPORT_MAX)};
+    *report = (struct config_report){.mistakes = BUF_INIT(REPORT_MAX)};
 }
 
 void config_report_done(struct config_report *report)
 {
     buf_done(&report->mistakes);
-    buf_done(&report->remarks);
 }
 
 void config_done(struct config *config)
@@ -61,11 +60,9 @@ static int make_default_flow_log(struct config *config)
         destination = NULL;
         return -ENOMEM;
     }
-    const char *const settings[][2] = {{"name", "default"},
-                                       {"interval", "60"},
-                                       {"format", "all"},
-                                       {"destination", destination},
-                                       {"file-format", "parquet"}};
+    const char *const settings[][2] = {
+        {"name", "default"},        {"interval", "60"}, {"format", "all"}, {"destination", destination},
+        {"file-format", "parquet"}, {"hive", "true"},   {"hourly", "true"}};
     void *log = make_element(config_key_flow_logs, config);
     int r = log ? 0 : -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(settings) && r == 0; i++)

@@ -48,6 +48,12 @@ struct config_spool {  /* bounds of each flow log's spool */
     uint64_t max_age;  /* seconds */
 };
 
+struct config_store {
+    uint64_t retain;        /* seconds that files are kept; 0: for good */
+    uint64_t max_size;      /* bytes of all of them; 0: any number */
+    uint64_t compact_after; /* seconds after its end that an hour's files become one */
+};
+
 struct flow_log {
     char *name;     /* "" when not given */
     char *resource; /* "all", or an eni-, subnet- or vpc- id */
@@ -90,11 +96,11 @@ struct config {
     struct topology topology; /* account, region, interfaces, subnets */
     struct config_capture capture;
     char *store_path; /* where the flow log goes that exists when none is declared */
+    struct config_store store;
     struct config_spool spool;
     char *listen_address; /* loopback */
     uint64_t listen_port;
     bool listen_declared; /* somebody asked for it, so it must work */
-    char *store_retain;
     struct flow_log *flow_logs;
     size_t flow_log_count;
     struct api_destination *api_destinations;
@@ -103,10 +109,9 @@ struct config {
         declared_count; /* of them, the first ones, are of the file; the others were made through the API */
 };
 
-/* A mistake or a remark, "FILE:LINE: key: …", in the order of the lines. */
+/* Mistakes, "FILE:LINE: key: …", in the order of the lines. */
 struct config_report {
     struct buf mistakes; /* one per line; empty when the file is right */
-    struct buf remarks;  /* keys that are taken but have no effect in this version */
     unsigned mistake_count;
 };
 

@@ -133,12 +133,6 @@ static bool check_listen_address(const char *text, struct fault *fault)
     return false;
 }
 
-static bool check_period(const char *text, struct fault *fault)
-{
-    size_t digits = strspn(text, DIGITS);
-    return digits > 0 && digits < 8 && strlen(text) == digits + 1 && strchr("smhd", text[digits]);
-}
-
 static bool check_format(const char *text, struct fault *fault)
 {
     struct format format;
@@ -384,14 +378,29 @@ static const struct config_key store_keys[] = {
              "\"store\" of the "
              "state folder."},
     {.name = "retain",
-     .type = KEY_TEXT,
-     CONFIG(store_retain),
-     .standing = KEY_IDLE,
+     .type = KEY_PERIOD,
+     CONFIG(store.retain),
+     .max = 36500 * 86400ULL,
      .reloadable = true,
-     .default_text = "",
-     .check = check_period,
-     .allowed = "a number with s, m, h or d",
-     .help = "How long files of the store are kept; in this version they stay until somebody removes them."},
+     .default_text = "30d",
+     .help = "How long files are kept, after the hour of their records and after they came into the store. "
+             "\"0d\": until somebody removes them."},
+    {.name = "max-size",
+     .type = KEY_SIZE,
+     CONFIG(store.max_size),
+     .max = 1ULL << 50,
+     .reloadable = true,
+     .default_text = "0G",
+     .help = "How much all files of the store may take; beyond, those of the oldest records go. \"0G\": any "
+             "amount."},
+    {.name = "compact-after",
+     .type = KEY_PERIOD,
+     CONFIG(store.compact_after),
+     .max = 30 * 86400ULL,
+     .reloadable = true,
+     .default_text = "10m",
+     .help = "So long after the hour has ended and its last file came, the small Parquet files of an hour "
+             "become one. Who asks meanwhile sees each record once."},
     {.name = NULL},
 };
 

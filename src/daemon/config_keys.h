@@ -30,7 +30,6 @@ enum key_type {
 
 enum key_standing {
     KEY_WORKS,
-    KEY_IDLE,    /* taken, without effect in this version: a remark */
     KEY_MISSING, /* not in this version, and ignoring it would mislead: a mistake */
 };
 

@@ -18,7 +18,6 @@
 struct note {
     size_t line;
     size_t order;
-    bool remark;
     char *text; /* owned */
 };
 
@@ -36,8 +35,7 @@ static size_t line_of(const yaml_node_t *node)
     return node->start_mark.line + 1;
 }
 
-static void add_note(struct config_reader *reader, size_t line, bool remark, const char *path,
-                     const char *text)
+static void add_note(struct config_reader *reader, size_t line, const char *path, const char *text)
 {
     if (reader->note_count == NOTES_MAX)
         return; /* nobody reads more; the first thousand make the file wrong as well */
@@ -51,7 +49,7 @@ static void add_note(struct config_reader *reader, size_t line, bool remark, con
     for (char *c = line_text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = ' ';
-    *note = (struct note){.line = line, .order = reader->note_count, .remark = remark, .text = line_text};
+    *note = (struct note){.line = line, .order = reader->note_count, .text = line_text};
     reader->note_count++;
 }
 
@@ -65,7 +63,7 @@ static void mistake(struct config_reader *reader, const yaml_node_t *node, const
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    add_note(reader, line_of(node), false, reader->path, text);
+    add_note(reader, line_of(node), reader->path, text);
 }
 
 /* Goes down one step; what it returns goes back. A path beyond PATH_TEXT_MAX is cut: no table is that deep.
@@ -222,8 +220,6 @@ static void read_value(struct config_reader *reader, yaml_node_t *node, const st
         mistake(reader, node, "not available in this version; remove it");
         return;
     }
-    if (key->standing == KEY_IDLE)
-        add_note(reader, line_of(node), true, reader->path, "taken, but without effect in this version");
     if (key->type == KEY_MAP && node->type == YAML_MAPPING_NODE)
         read_map(reader, node, key->children, base);
     else if (key->type == KEY_MAP && !is_nothing(node))
@@ -351,8 +347,8 @@ static void hand_over_notes(struct config_reader *reader, struct config_report *
     qsort(reader->notes, reader->note_count, sizeof *reader->notes, note_order);
     for (size_t i = 0; i < reader->note_count; i++) {
         struct note *note = &reader->notes[i];
-        buf_printf(note->remark ? &report->remarks : &report->mistakes, "%s\n", note->text);
-        report->mistake_count += !note->remark;
+        buf_printf(&report->mistakes, "%s\n", note->text);
+        report->mistake_count++;
         free(note->text);
     }
 }

@@ -12,7 +12,7 @@
 
 struct config_reader;
 
-/* Reads the document; mistakes and remarks go to the report. -ENOMEM; a wrong document is no error here. */
+/* Reads the document; mistakes go to the report. -ENOMEM; a wrong document is no error here. */
 int config_read(struct config *config, const char *text, size_t len, const char *name,
                 struct config_report *report) MUST_USE;
 

@@ -174,8 +174,6 @@ static int load_config(struct daemon *daemon, struct config *ret, struct fault *
         (void)fputs(buf_string(&report.mistakes), stderr);
         (void)fault_set(fault, r, "%s: %u mistakes in the configuration", daemon->options->config_path,
                         report.mistake_count);
-    } else if (report.remarks.len) {
-        log_warning("config", "%s", buf_string(&report.remarks));
     }
     config_report_done(&report);
     return r;
@@ -219,7 +217,8 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
         (r = open_signals(daemon, fault)) < 0 || (r = open_timers(daemon, fault)) < 0 ||
         (r = control_open(&daemon->control, options->state, daemon_answer, daemon, fault)) < 0 ||
         (r = open_store(daemon, fault)) < 0 || (r = daemon_open_api(daemon, fault)) < 0 ||
-        (r = open_capture(daemon, fault)) < 0 || (r = open_publisher(daemon, fault)) < 0)
+        (r = open_capture(daemon, fault)) < 0 || (r = open_publisher(daemon, fault)) < 0 ||
+        (r = keeper_open(&daemon->keeper, &daemon->config, fault)) < 0)
         return r;
     daemon->closed_before = daemon_window_of(clock_wall_ns());
     daemon->first_close = true;
@@ -256,6 +255,7 @@ static void reload(struct daemon *daemon)
     daemon->config.declared_count = fresh.declared_count;
     if (publish_reload(&daemon->publish, &daemon->config, &fault) < 0)
         log_error("config", "%s", fault.text);
+    keeper_configure(daemon->keeper, &daemon->config);
     daemon_follow_rules(daemon);
     config_done(&fresh);
     log_info("config", "reloaded: %zu entries for interfaces, %zu flow logs",
@@ -396,6 +396,7 @@ int daemon_run(struct daemon *daemon, struct fault *fault)
 
 void daemon_close(struct daemon *daemon)
 {
+    keeper_close(daemon->keeper);
     publish_close(&daemon->publish, clock_monotonic_ns() + CLOSE_PATIENCE_S * NS_PER_S);
     journal_close(daemon->journal);
     control_close(daemon->control);

@@ -18,6 +18,7 @@
 #include "capture/live.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/keeper.h"
 #include "daemon/publish.h"
 #include "daemon/recover.h"
 #include "daemon/registry.h"
@@ -52,6 +53,7 @@ struct daemon {
     struct control *control;
     struct journal *journal;
     uint64_t journal_failures;
+    struct keeper *keeper;
     struct http *http; /* NULL: no listener */
     struct upload *uploads;
     struct access_keys *access_keys;

@@ -64,6 +64,19 @@ static void measure_capture(const struct daemon *daemon, struct metrics *metrics
     metrics->journal_failures = daemon->journal_failures;
 }
 
+static void measure_store(const struct daemon *daemon, struct metrics *metrics)
+{
+    struct keeper_counts counts;
+    keeper_counts(daemon->keeper, &counts);
+    metrics->store_files = counts.sums.files;
+    metrics->store_bytes = counts.sums.bytes;
+    metrics->store_merged = counts.sums.merged;
+    metrics->store_removed = counts.sums.removed;
+    metrics->store_removed_bytes = counts.sums.removed_bytes;
+    metrics->store_failed = counts.sums.failed;
+    metrics->store_failing = counts.error[0];
+}
+
 /* Sums of windows that the ledger has forgotten, and of those closed since. */
 static void sum_ledger(const struct daemon *daemon, uint32_t index, struct ledger_side ret[FLOW_DIRECTIONS])
 {
@@ -131,6 +144,7 @@ void daemon_answer_metrics(void *context, const struct http_request *request, st
     answer->content_type = METRICS_CONTENT_TYPE;
     measure_process(daemon, &metrics);
     measure_capture(daemon, &metrics);
+    measure_store(daemon, &metrics);
     if (measure_interfaces(daemon, &metrics) && measure_flow_logs(daemon, &metrics))
         metrics_print(&metrics, &answer->body);
     else

@@ -299,6 +299,27 @@ static json_t *flow_logs_status(const struct daemon *daemon)
     return array;
 }
 
+/* A list of one row, as the others are lists. */
+static json_t *store_status(const struct daemon *daemon)
+{
+    struct keeper_counts counts;
+    keeper_counts(daemon->keeper, &counts);
+    json_t *object = json_pack("{s:s, s:s}", "path", daemon->config.store_path, "error", counts.error);
+    const struct number numbers[] = {
+        {"files", counts.sums.files},
+        {"bytes", counts.sums.bytes},
+        {"merged-files", counts.sums.merged},
+        {"made-files", counts.sums.made},
+        {"merged-records", counts.sums.records},
+        {"removed-files", counts.sums.removed},
+        {"removed-bytes", counts.sums.removed_bytes},
+        {"failed-hours", counts.sums.failed},
+        {"rounds", counts.rounds},
+    };
+    set_numbers(object, numbers, ARRAY_SIZE(numbers));
+    return json_pack("[o]", object);
+}
+
 json_t *daemon_answer_status(struct daemon *daemon)
 {
     json_t *answer =
@@ -312,6 +333,7 @@ json_t *daemon_answer_status(struct daemon *daemon)
     json_object_set_new(answer, "windows", windows_status(daemon));
     json_object_set_new(answer, "ledger", ledger_status(daemon));
     json_object_set_new(answer, "flow-logs", flow_logs_status(daemon));
+    json_object_set_new(answer, "store", store_status(daemon));
     return answer;
 }
 

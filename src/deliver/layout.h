@@ -39,3 +39,24 @@ int layout_print_key(const struct layout *layout, uint64_t slot, uint64_t sequen
 /* The key that takes the place of one that other bytes have: another hash, found from the key and `salt`
  * alone. */
 void layout_print_successor(const char *key, unsigned salt, char ret[static LAYOUT_KEY_MAX]);
+
+/* What an object's name tells (delivery.md 2.3). */
+struct layout_name {
+    char account[32];
+    char region[32];
+    char flow_log_id[32];
+    char extension[16]; /* "log.gz", "log.parquet", … */
+    uint64_t slot;      /* seconds since the epoch */
+    bool of_hour;       /* layout_print_hour_name(): not of five minutes but from `slot` to the hour's end */
+};
+
+/*
+ * The name, without folders, of an object that holds records from a slot on to the end of the slot's hour.
+ * Its hash has 16 digits where AWS's names have 8, so that it is not taken for one of five minutes. -ERANGE,
+ * -ENAMETOOLONG.
+ */
+int layout_print_hour_name(const struct layout *layout, uint64_t slot, uint64_t hash,
+                           char ret[static LAYOUT_KEY_MAX]) MUST_USE;
+
+/* False for a name, without folders, that is no object's of AWS's form. */
+bool layout_parse_name(const char *name, struct layout_name *ret) MUST_USE;

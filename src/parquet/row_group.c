@@ -269,6 +269,60 @@ int row_group_add(struct row_group *group, const struct record *record)
     return 0;
 }
 
+static bool is_there(const uint64_t *valid, uint32_t row)
+{
+    return !valid || (valid[row / WORD_BITS] >> row % WORD_BITS & 1);
+}
+
+static int add_texts(struct row_group *group, struct column *column, const duckdb_string_t *texts,
+                     const uint64_t *valid, uint32_t first, uint32_t count)
+{
+    int r = 0;
+    uint32_t begin = group->rows;
+    for (uint32_t row = first; r == 0 && row < first + count; row++, group->rows++)
+        r = is_there(valid, row)
+                ? set_text(group, column, text_of(&texts[row]), texts[row].value.inlined.length)
+                : set_text(group, column, "-", 1);
+    group->rows = begin;
+    return r;
+}
+
+static void add_numbers(struct row_group *group, struct column *column, uint8_t type, const void *numbers,
+                        const uint64_t *valid, uint32_t first, uint32_t count)
+{
+    if (type == FIELD_INT32)
+        memcpy(column->numbers32 + group->rows, (const int32_t *)numbers + first, count * sizeof(int32_t));
+    else
+        memcpy(column->numbers64 + group->rows, (const int64_t *)numbers + first, count * sizeof(int64_t));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = group->rows + i;
+        uint64_t bit = 1ULL << row % WORD_BITS;
+        if (is_there(valid, first + i))
+            column->valid[row / WORD_BITS] |= bit;
+        else
+            column->valid[row / WORD_BITS] &= ~bit;
+    }
+}
+
+int row_group_add_chunk(struct row_group *group, const struct duckdb_functions *duckdb,
+                        duckdb_data_chunk chunk, uint32_t first, uint32_t count)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < group->schema->count; i++) {
+        duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, i);
+        const void *values = duckdb->vector_get_data(vector);
+        const uint64_t *valid = duckdb->vector_get_validity(vector);
+        uint8_t type = field_catalogue[group->schema->fields[i]].type;
+        if (type == FIELD_STRING)
+            r = add_texts(group, &group->columns[i], values, valid, first, count);
+        else
+            add_numbers(group, &group->columns[i], type, values, valid, first, count);
+    }
+    if (r == 0)
+        group->rows += count;
+    return r;
+}
+
 /* Mixes the column of a field into the keys, if the file has one. */
 static void mix_column(struct row_group *group, enum field_id field, unsigned bits)
 {

@@ -41,6 +41,13 @@ size_t row_group_text_bytes(const struct row_group *group);
 int row_group_add(struct row_group *group, const struct record *record) MUST_USE;
 
 /*
+ * Copies rows of a chunk whose columns are the schema's, in its order and of its types: 32 or 64 bits, or
+ * text; a missing text becomes "-". The group must have room for them. -ENOMEM.
+ */
+int row_group_add_chunk(struct row_group *group, const struct duckdb_functions *duckdb,
+                        duckdb_data_chunk chunk, uint32_t first, uint32_t count) MUST_USE;
+
+/*
  * Brings rows of one interface and pair of addresses together, which packs them better; a group is short in
  * time, so a reader who looks for a time is not slowed down. Rows keep their order otherwise.
  */

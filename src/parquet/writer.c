@@ -277,6 +277,25 @@ int parquet_writer_add(struct parquet_writer *writer, const struct record *recor
     return is_full(writer) ? hand_over(writer, fault) : 0;
 }
 
+/* In pieces that end where a row group may, so that its bounds are kept. */
+int parquet_writer_add_chunk(struct parquet_writer *writer, struct _duckdb_data_chunk *chunk,
+                             struct fault *fault)
+{
+    const struct duckdb_functions *duckdb = writer->session.duckdb;
+    uint32_t count = (uint32_t)duckdb->data_chunk_get_size(chunk);
+    int r = 0;
+    for (uint32_t first = 0; r == 0 && first < count;) {
+        uint32_t room = ROWS_UNIT - row_group_rows(writer->filling) % ROWS_UNIT;
+        uint32_t piece = count - first < room ? count - first : room;
+        if (row_group_add_chunk(writer->filling, duckdb, chunk, first, piece) < 0)
+            return fault_set(fault, -ENOMEM, "%s: out of memory", writer->name);
+        first += piece;
+        if (is_full(writer))
+            r = hand_over(writer, fault);
+    }
+    return r;
+}
+
 int parquet_writer_close(struct parquet_writer *writer, struct fault *fault)
 {
     CLEANUP(writer_cleanup) struct parquet_writer *owned = writer;

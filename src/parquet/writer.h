@@ -31,6 +31,11 @@ int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, c
 int parquet_writer_add(struct parquet_writer *writer, const struct record *record,
                        struct fault *fault) MUST_USE;
 
+/* The same for rows that DuckDB has made, whose columns are as row_group_add_chunk() wants them. */
+struct _duckdb_data_chunk;
+int parquet_writer_add_chunk(struct parquet_writer *writer, struct _duckdb_data_chunk *chunk,
+                             struct fault *fault) MUST_USE;
+
 /*
  * What the file would about come to if it were closed now, reckoned from the row groups that are packed; 0
  * before the first is. The same for equal records, so that a file may be ended by it.

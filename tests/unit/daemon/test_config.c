@@ -34,7 +34,7 @@ static const char full_example[] =
     "  subnets:\n"
     "    - {subnet-id: subnet-0a, vpc-id: vpc-0a, cidr: 10.77.1.0/24, az-id: lab-az1}\n"
     "capture: {map-entries: 4096, exclude: [dhcp, time-sync], attach: clsact}\n"
-    "store: {path: /srv/store, retain: 30d}\n"
+    "store: {path: /srv/store, retain: 7d, max-size: 2G, compact-after: 0s}\n"
     "listen: {address: 127.0.0.1, port: 8420}\n"
     "flow-logs:                             # declared here, or created through the API\n"
     "  - {name: local, resource: all, traffic-type: ALL, interval: 60, format: all, destination: "
@@ -64,7 +64,6 @@ static void test_no_file_is_the_built_in_configuration(void **state)
     struct config config AUTO_CONFIG;
     struct config_report report CLEANUP(config_report_done);
     assert_int_equal(config_load(&config, NULL, STATE, &report), 0);
-    assert_int_equal(report.remarks.len, 0);
     assert_string_equal(config.topology.account, "000000000000");
     assert_int_equal(config.topology.rule_count, 1);
     assert_string_equal(config.topology.rules[0].device, "*");
@@ -80,6 +79,9 @@ static void test_no_file_is_the_built_in_configuration(void **state)
     assert_int_equal(log->codec, PARQUET_ZSTD);
     assert_int_equal(log->place.kind, DESTINATION_FILE);
     assert_string_equal(log->place.folder, STATE "/store");
+    assert_true(log->hive && log->hourly);
+    assert_int_equal(config.store.retain, 30 * 86400);
+    assert_int_equal(config.store.max_size, 0);
     struct format all;
     assert_int_equal(format_parse(&all, "all", NULL), 0);
     assert_int_equal(log->format.count, all.count);
@@ -142,6 +144,9 @@ static void test_every_key_arrives(void **state)
     assert_int_equal(config.capture.attach, CAPTURE_ATTACH_CLSACT);
     assert_int_equal(config.capture.exclude, EXCLUDE_DHCP | EXCLUDE_TIME_SYNC);
     assert_string_equal(config.store_path, "/srv/store");
+    assert_int_equal(config.store.retain, 7 * 86400);
+    assert_int_equal(config.store.max_size, 2ULL << 30);
+    assert_int_equal(config.store.compact_after, 0);
     assert_int_equal(config.listen_port, 8420);
     assert_int_equal(config.flow_log_count, 3);
     const struct flow_log *logs = config.flow_logs;
@@ -177,15 +182,6 @@ static void test_listener_is_loopback_unless_told(void **state)
         assert_int_equal(parse(&wrong, buf_string(&text), &report), -EINVAL);
         assert_non_null(strstr(buf_string(&report.mistakes), "listen.address: found '"));
     }
-}
-
-static void test_keys_without_effect_are_remarked(void **state)
-{
-    struct config config AUTO_CONFIG;
-    struct config_report report CLEANUP(config_report_done);
-    assert_int_equal(parse(&config, full_example, &report), 0);
-    assert_string_equal(buf_string(&report.remarks),
-                        "f.yaml:13: store.retain: taken, but without effect in this version\n");
 }
 
 static void test_printed_it_reads_back_as_it_was(void **state)
@@ -691,7 +687,6 @@ int main(void)
         cmocka_unit_test(test_a_relative_state_folder_is_made_absolute),
         cmocka_unit_test(test_every_key_arrives),
         cmocka_unit_test(test_listener_is_loopback_unless_told),
-        cmocka_unit_test(test_keys_without_effect_are_remarked),
         cmocka_unit_test(test_printed_it_reads_back_as_it_was),
         cmocka_unit_test(test_each_mistake_is_told_with_line_and_key),
         cmocka_unit_test(test_wrong_format_names_position_and_nearest_field),
