@@ -88,6 +88,13 @@ static struct partition_range range_of(const struct moment *moment)
     return range;
 }
 
+/* Whether a stamp is followed by the long hash of an object that goes on to the end of the hour (layout.h).
+ */
+static bool is_of_hour(const char *behind_stamp)
+{
+    return behind_stamp[0] == '_' && strspn(behind_stamp + 1, "0123456789abcdef") == 16;
+}
+
 /* "20260131T2355Z" between underscores. */
 static bool read_object_name(const char *name, struct moment *ret)
 {
@@ -98,6 +105,8 @@ static bool read_object_name(const char *name, struct moment *ret)
         if (len == 14 && stamp[8] == 'T' && stamp[13] == 'Z' && read_part(&moment, stamp, 4) &&
             read_part(&moment, stamp + 4, 2) && read_part(&moment, stamp + 6, 2) &&
             read_part(&moment, stamp + 9, 2) && read_part(&moment, stamp + 11, 2)) {
+            if (is_of_hour(stamp + len))
+                moment.known = MINUTE;
             *ret = moment;
             return true;
         }

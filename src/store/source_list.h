@@ -3,9 +3,12 @@
 
 /* What the files of src/store that find inputs share: the list they add to. */
 
+#include "store/dataset.h"
 #include "store/sources.h"
 
 struct sources {
+    struct dataset *datasets; /* of the stores among them, open as long as the list is */
+    size_t dataset_count;
     const struct sources_options *options; /* borrowed while they are opened */
     struct source_file *files;
     size_t count;

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <glob.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -183,8 +185,80 @@ static int take_entry(struct sources *sources, FTS *walk, FTSENT *entry, struct 
     }
 }
 
+/* The store that the folder is, or lies in; its path is as long as *ret_len says. */
+static bool find_store(const char *path, size_t *ret_len)
+{
+    char root[PATH_MAX];
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    while (len > 0 && len < sizeof root) {
+        memcpy(root, path, len);
+        root[len] = '\0';
+        if (dataset_is_store(root)) {
+            *ret_len = len;
+            return true;
+        }
+        while (len > 0 && path[len - 1] != '/')
+            len--;
+        while (len > 0 && path[len - 1] == '/')
+            len--;
+    }
+    return false;
+}
+
+static int add_dataset_file(struct sources *sources, const struct dataset *dataset,
+                            const struct dataset_file *file, const char *below, struct fault *fault)
+{
+    char path[PATH_MAX];
+    struct fault said;
+    const char *key = file->change ? file->change->key : file->path;
+    size_t len = strlen(below);
+    if (strncmp(key, below, len) != 0 || (len && key[len] != '/') || !is_wanted(sources, key))
+        return 0;
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", dataset->folder, file->path) >= sizeof path)
+        return fault_set(fault, -ENAMETOOLONG, "%s/%s: path too long", dataset->folder, file->path);
+    int r = sources_add(sources, path, -1, &said);
+    if (r == -ENOMEM)
+        return no_memory(fault);
+    if (r < 0)
+        sources_tell(sources, &said);
+    return 0;
+}
+
+/* A store as a whole, or what lies below one of its folders: each record once, whatever is being merged. */
+static int add_store(struct sources *sources, const char *path, size_t root_len, struct fault *fault)
+{
+    AUTO_FREE char *root = strndup(path, root_len);
+    AUTO_FREE char *below = strdup(path + root_len + strspn(path + root_len, "/"));
+    struct dataset *longer =
+        reallocarray(sources->datasets, sources->dataset_count + 1, sizeof *sources->datasets);
+    if (longer)
+        sources->datasets = longer;
+    if (!longer || !root || !below)
+        return no_memory(fault);
+    for (size_t len = strlen(below); len > 0 && below[len - 1] == '/'; len--)
+        below[len - 1] = '\0';
+    struct fault said;
+    struct dataset *dataset = &sources->datasets[sources->dataset_count];
+    int r = dataset_open(dataset, root, &said);
+    if (r == -ENOMEM)
+        return no_memory(fault);
+    if (r < 0) {
+        sources_tell(sources, &said);
+        return 0;
+    }
+    sources->dataset_count++;
+    for (size_t i = 0; r == 0 && i < dataset->count; i++)
+        r = add_dataset_file(sources, dataset, &dataset->files[i], below, fault);
+    return r;
+}
+
 static int add_folder(struct sources *sources, const char *path, struct fault *fault)
 {
+    size_t store_len;
+    if (find_store(path, &store_len))
+        return add_store(sources, path, store_len, fault);
     char *paths[] = {(char *)path, NULL};
     FTS *walk = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, compare_names);
     if (!walk)
@@ -295,6 +369,9 @@ void sources_close(struct sources *sources)
     for (size_t i = 0; i < sources->count; i++)
         file_done(&sources->files[i]);
     free(sources->files);
+    for (size_t i = 0; i < sources->dataset_count; i++)
+        dataset_close(&sources->datasets[i]);
+    free(sources->datasets);
     free(sources);
 }
 
