@@ -122,7 +122,7 @@ static __always_inline struct dst_entry *route_of(struct sk_buff *skb)
 static __always_inline int route_is_local_input(struct dst_entry *route, const struct discard *discard)
 {
     __u16 family = BPF_CORE_READ(route, ops, family);
-    if (BPF_CORE_READ(route, xfrm))
+    if (bpf_core_field_exists(route->xfrm) && BPF_CORE_READ(route, xfrm))
         return 0;
     if (family == KERNEL_AF_INET) {
         struct rtable *ipv4 = (struct rtable *)route;
@@ -177,19 +177,33 @@ static __always_inline struct skb_shared_info *shared_info(struct sk_buff *skb)
     return (struct skb_shared_info *)(skb->head + skb->end);
 }
 
-/* The connection's tuples, where a NAT means that the packet looks different before and behind this host. */
-static __always_inline struct nf_conn *nat_connection(const struct discard *discard, struct sk_buff *skb,
-                                                      __u32 *ret_direction)
+static __always_inline __u32 read_u32(__u64 address)
 {
-    if (!bpf_core_type_exists(struct nf_conn))
-        return 0;
-    unsigned long tracked = skb->_nfct;
-    struct nf_conn *connection = (struct nf_conn *)(tracked & ~(unsigned long)NFCT_INFO_MASK);
+    __u32 value = 0;
+    bpf_probe_read_kernel(&value, sizeof value, (const void *)(long)address);
+    return value;
+}
+
+/* One of the connection's two tuples: its address, as of the connection. */
+static __always_inline __u64 tuple_of(const struct conntrack_layout *layout, __u64 connection,
+                                      __u32 direction)
+{
+    return connection + layout->tuples + (__u64)(direction & 1) * layout->tuple_size + layout->tuple;
+}
+
+/* The packet's connection, where a NAT means that it looks different before and behind this host; or 0. */
+static __always_inline __u64 nat_connection(const struct conntrack_layout *layout,
+                                            const struct discard *discard, struct sk_buff *skb,
+                                            __u32 *ret_direction)
+{
+    unsigned long tracked = bpf_core_field_exists(skb->_nfct) ? skb->_nfct : 0;
+    __u64 connection = tracked & ~(unsigned long)NFCT_INFO_MASK;
     __u32 info = tracked & NFCT_INFO_MASK;
-    if (!connection || !(BPF_CORE_READ(connection, status) & CT_STATUS_NAT))
+    if (!layout->known || !connection || !(read_u32(connection + layout->status) & CT_STATUS_NAT))
         return 0;
     /* An ICMP error belongs to a connection of another protocol: its own tuple is not to be had. */
-    if (BPF_CORE_READ(connection, tuplehash[0].tuple.dst.protonum) != discard->packet.protocol)
+    __u32 protocol = read_u32(tuple_of(layout, connection, 0) + layout->protocol) & 0xff;
+    if (protocol != discard->packet.protocol)
         return 0;
     *ret_direction = info >= CT_REPLY_FIRST;
     return connection;
@@ -203,21 +217,16 @@ static __always_inline void set_address(__u8 *to, const __u32 from[4], __u8 fami
         __builtin_memcpy(to, from, 16);
 }
 
-/* One of the connection's two tuples; the index of a relocated member must be a constant. */
-static __always_inline struct nf_conntrack_tuple *tuple_of(struct nf_conn *connection, __u32 direction)
-{
-    return direction ? &connection->tuplehash[1].tuple : &connection->tuplehash[0].tuple;
-}
-
 /* Rewrites the packet's tuple; with `inverse`, source and destination change places. */
-static __always_inline void use_tuple(struct packet *packet, struct nf_conntrack_tuple *tuple, int inverse)
+static __always_inline void use_tuple(struct packet *packet, const struct conntrack_layout *layout,
+                                      __u64 tuple, int inverse)
 {
-    __u32 source[4];
-    __u32 destination[4];
-    BPF_CORE_READ_INTO(&source, tuple, src.u3.all);
-    BPF_CORE_READ_INTO(&destination, tuple, dst.u3.all);
-    __u16 source_port = bpf_ntohs(BPF_CORE_READ(tuple, src.u.all));
-    __u16 destination_port = bpf_ntohs(BPF_CORE_READ(tuple, dst.u.all));
+    __u32 source[4] = {0};
+    __u32 destination[4] = {0};
+    bpf_probe_read_kernel(source, sizeof source, (const void *)(long)(tuple + layout->source));
+    bpf_probe_read_kernel(destination, sizeof destination, (const void *)(long)(tuple + layout->destination));
+    __u16 source_port = bpf_ntohs((__u16)read_u32(tuple + layout->source_port));
+    __u16 destination_port = bpf_ntohs((__u16)read_u32(tuple + layout->destination_port));
     set_address(inverse ? packet->destination : packet->source, source, packet->family);
     set_address(inverse ? packet->source : packet->destination, destination, packet->family);
     if (!packet->source_port && !packet->destination_port)
@@ -445,25 +454,26 @@ static __always_inline int reject_at_hook(struct discard *discard, struct sk_buf
     return is_ingress;
 }
 
-static __always_inline void reject_packet(struct discard *discard, struct sk_buff *skb, __u32 device)
+static __always_inline void reject_packet(const struct conntrack_layout *layout, struct discard *discard,
+                                          struct sk_buff *skb, __u32 device)
 {
     if (reject_at_hook(discard, skb, device))
         return;
     __u32 direction = 0;
-    struct nf_conn *connection = nat_connection(discard, skb, &direction);
+    __u64 connection = nat_connection(layout, discard, skb, &direction);
     struct packet as_is;
     if (connection)
         as_is = discard->packet;
     if (discard->ifindex_in) {
         if (connection)
-            use_tuple(&discard->packet, tuple_of(connection, direction), 0);
+            use_tuple(&discard->packet, layout, tuple_of(layout, connection, direction), 0);
         reject_datagram(discard, skb, discard->ifindex_in, FLOW_INGRESS, 1);
     }
     if (!discard->ifindex_out)
         return;
     if (connection) {
         discard->packet = as_is;
-        use_tuple(&discard->packet, tuple_of(connection, !direction), 1);
+        use_tuple(&discard->packet, layout, tuple_of(layout, connection, !direction), 1);
     }
     reject_datagram(discard, skb, discard->ifindex_out, FLOW_EGRESS, 0);
 }
@@ -541,7 +551,7 @@ int discarded(__u64 *arguments)
                    &discard->addition);
     discard->ifindex_out = outgoing_ifindex(discard, route, device);
     if (discard->reject)
-        reject_packet(discard, skb, device);
+        reject_packet(&global->conntrack, discard, skb, device);
     else if (discard->ifindex_out)
         note_discard(discard->ifindex_out, FLOW_EGRESS);
     else

@@ -84,39 +84,6 @@ struct skb_shared_info {
     struct sk_buff *frag_list;
 };
 
-union nf_inet_addr {
-    __u32 all[4];
-};
-
-union nf_conntrack_man_proto {
-    __be16 all;
-};
-
-struct nf_conntrack_man {
-    union nf_inet_addr u3;
-    union nf_conntrack_man_proto u;
-};
-
-struct nf_conntrack_tuple {
-    struct nf_conntrack_man src;
-    struct {
-        union nf_inet_addr u3;
-        union {
-            __be16 all;
-        } u;
-        __u8 protonum;
-    } dst;
-};
-
-struct nf_conntrack_tuple_hash {
-    struct nf_conntrack_tuple tuple;
-};
-
-struct nf_conn {
-    struct nf_conntrack_tuple_hash tuplehash[2];
-    unsigned long status;
-};
-
 /* Present since 6.11; tells whether the tracepoint passes the receiving socket. */
 struct trace_event_raw_kfree_skb {
     void *rx_sk;

@@ -165,6 +165,21 @@ struct discard_key {
     __u32 direction;
 };
 
+/* Byte offsets in the running kernel's struct nf_conn and, from `source` on, in its struct
+ * nf_conntrack_tuple. */
+struct conntrack_layout {
+    __u32 known; /* the rest holds; set last */
+    __u32 status;
+    __u32 tuples; /* of the array of both directions, and the size of its elements */
+    __u32 tuple_size;
+    __u32 tuple; /* in an element */
+    __u32 source;
+    __u32 source_port;
+    __u32 destination;
+    __u32 destination_port;
+    __u32 protocol;
+};
+
 /* One slot of global state, pinned, so that a restarted daemon goes on where the last one was. */
 struct capture_state {
     __u64 wall_offset_ns; /* wall clock less the kernel's monotonic clock */
@@ -175,6 +190,7 @@ struct capture_state {
     __u64 times_unsure;   /* rejects after which the times of what was accepted may include them */
     __u32 netns;          /* inode number of the network namespace captured */
     __u32 drop_program;   /* generation of the drop program in charge; others stand aside */
+    struct conntrack_layout conntrack;
 };
 
 _Static_assert(sizeof(struct flow_key) == 48, "flow_key has no padding");

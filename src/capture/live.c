@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "capture/accounts.h"
+#include "capture/conntrack.h"
 #include "capture/delta.h"
 #include "flow.skel.h"
 
@@ -33,6 +34,9 @@ enum { CLSACT_HANDLE = 0xf10, CLSACT_FIRST = 1, CLSACT_LAST = 0xffff };
 #define CAPTURED_CLSACT 4U      /* value bits of the captured map that only user space reads */
 #define CAPTURED_CLSACT_MADE 8U /* the qdisc is ours too */
 
+/* Types are read but once: the kernel's are megabytes. */
+enum conntrack_sought { NOT_SOUGHT, SOUGHT_IN_KERNEL, SOUGHT_IN_MODULE };
+
 struct live {
     struct flow_bpf *bpf;
     struct capture_state *state; /* the kernel's, mapped */
@@ -44,6 +48,7 @@ struct live {
     enum live_attach attach;
     const char *kind;
     bool adopted;
+    enum conntrack_sought conntrack_sought;
     int flow_fds[2];
     unsigned active; /* index into flow_fds */
     __u64 position;  /* of a pass over the quiescent map: the kernel's cursor, a bucket number of 4 bytes */
@@ -164,6 +169,7 @@ static int map_arrays(struct live *live, uint32_t map_entries, struct fault *fau
     live->state->netns = own_namespace();
     live->state->wake_at = map_entries / 2;
     live_set_clock(live);
+    live_find_conntrack(live);
     return 0;
 }
 
@@ -183,6 +189,21 @@ static int attach_drop_program(struct live *live, uint32_t generation, struct fa
     (void)unlink(path);
     int r = bpf_link__pin(live->drop_link, path);
     return r < 0 ? fault_set(fault, r, "cannot pin %s: %s", path, strerror(-r)) : 0;
+}
+
+void live_find_conntrack(struct live *live)
+{
+    struct conntrack_layout layout;
+    enum conntrack_sought sought =
+        access(CONNTRACK_TYPES "/nf_conntrack", R_OK) == 0 ? SOUGHT_IN_MODULE : SOUGHT_IN_KERNEL;
+    if (live->state->conntrack.known || live->conntrack_sought == sought)
+        return;
+    live->conntrack_sought = sought;
+    if (conntrack_layout_read(CONNTRACK_TYPES, &layout) < 0)
+        return;
+    layout.known = 0;
+    live->state->conntrack = layout;
+    __atomic_store_n(&live->state->conntrack.known, 1, __ATOMIC_SEQ_CST);
 }
 
 static uint32_t next_generation(const struct live *live)

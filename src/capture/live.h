@@ -61,6 +61,13 @@ void live_wake_clear(struct live *live);
 /* Tells the kernel the wall clock; to be called at start and whenever the clock was set. */
 void live_set_clock(struct live *live);
 
+/*
+ * Tells the kernel programs what a tracked connection looks like, without which they cannot find what NAT has
+ * rewritten. Connection tracking may be loaded at any time; to be called now and then, it costs nothing when
+ * that is known, or when nothing was loaded since the last call.
+ */
+void live_find_conntrack(struct live *live);
+
 /* Makes the other flow map the active one. On return no program writes to the quiescent one any more. */
 int live_flip(struct live *live, struct fault *fault) MUST_USE;
 

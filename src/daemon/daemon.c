@@ -296,6 +296,7 @@ static void take_tick(struct daemon *daemon)
     uploads_reap(daemon);
     if (daemon->http)
         http_process(daemon->http);
+    live_find_conntrack(daemon->live);
     if (++ticks % (4 * RETRY_TICKS) == 0)
         (void)publish_retry(&daemon->publish);
     if (daemon->live_line && ticks % 4 == 0)

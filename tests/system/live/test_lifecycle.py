@@ -21,6 +21,12 @@ from .traffic import UDP
 
 pytestmark = pytest.mark.usefixtures("needs_daemon")
 SOURCE, TARGET = "10.77.1.2", "10.77.1.1"
+REWRITE_AND_REFUSE = """table ip r {
+chain n { type nat hook prerouting priority -100; udp dport 53 dnat to 10.77.1.1:4343
+}
+chain c { type filter hook input priority 0; udp dport 4343 drop
+}
+}"""
 
 
 def _flow(port, action=ACCEPT, source=SOURCE, target=TARGET):
@@ -336,7 +342,8 @@ def test_no_bpf_file_system(host, start, sink):
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
 def test_unprivileged_user(host, start, sink, pin_path):
-    """Its own user and three capabilities are enough; what only root owns stays out of reach."""
+    """Its own user and three capabilities are enough, also to find what NAT has rewritten before it was refused; what
+    only root owns stays out of reach."""
     user = pwd.getpwnam("nobody")
     os.mkdir(pin_path)
     os.chown(pin_path, user.pw_uid, user.pw_gid)
@@ -360,12 +367,14 @@ def test_unprivileged_user(host, start, sink, pin_path):
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
     assert int(status["CapEff"], 16) == 1 << 12 | 1 << 38 | 1 << 39
     assert status["Uid"].split()[0] == str(user.pw_uid)
+    host.host.nft(REWRITE_AND_REFUSE)
     traffic.udp(host.client, SOURCE, TARGET, 4444, 7, 100)
+    traffic.udp(host.client, SOURCE, TARGET, 53, 13, 100)
     traffic.settle(host.host)
     daemon.kill()
     traffic.udp(host.client, SOURCE, TARGET, 4444, 11, 100)
     daemon.start()
-    check(daemon, {_flow(4444): (18, 18 * 128)})
+    check(daemon, {_flow(4444): (18, 18 * 128), _flow(53)._replace(action=REJECT): (13, 13 * 128)})
     assert not os.path.exists(pin_path) or not os.listdir(pin_path)
 
 
