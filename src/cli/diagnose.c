@@ -12,6 +12,7 @@
 #include "base/num.h"
 #include "cli/command.h"
 #include "cli/records.h"
+#include "cli/trace.h"
 #include "cli/when.h"
 #include "record/json.h"
 
@@ -33,7 +34,10 @@ struct settings {
     const char *since;
     const char *source;
     const char *until;
+    uint64_t packets;
+    uint64_t timeout_s;
     unsigned form; /* enum form */
+    bool trace;
 };
 
 #define SETTING(member) .offset = offsetof(struct settings, member)
@@ -59,6 +63,26 @@ static const struct option options[] = {
     TEXT_OPTION("at", at, "TIME", "the five minutes before and after"),
     TEXT_OPTION("policy", policy, "DIR", "AWS documents, to name the rule as explain does"),
     TEXT_OPTION("expect", expect, "OUTCOME", "exit with 0 if this is the outcome, and with 1 if not"),
+    {.name = "trace",
+     .kind = OPTION_FLAG,
+     SETTING(trace),
+     .help =
+         "instead of records, look at the next such packets on this host, and name the rule of nftables that "
+         "drops them; as root"},
+    {.name = "timeout",
+     .metavar = "SECONDS",
+     .kind = OPTION_NUMBER,
+     .min = 1,
+     .max = 3600,
+     SETTING(timeout_s),
+     .help = "how long --trace waits; default: 30"},
+    {.name = "packets",
+     .metavar = "N",
+     .kind = OPTION_NUMBER,
+     .min = 1,
+     .max = 10000,
+     SETTING(packets),
+     .help = "how many packets --trace looks at when none of them is dropped; default: 10"},
     {.name = "output",
      .letter = 'o',
      .metavar = "text|json",
@@ -176,7 +200,8 @@ static int read_expected(struct run *run, struct fault *fault)
     return 0;
 }
 
-static int read_settings(struct run *run, int operands, char **argv, struct fault *fault)
+/* What traffic it is. */
+static int read_traffic(struct run *run, struct fault *fault)
 {
     const struct settings *settings = &run->settings;
     struct question *question = &run->question;
@@ -189,8 +214,15 @@ static int read_settings(struct run *run, int operands, char **argv, struct faul
         r = read_port(settings->port, &question->port, fault);
     if (r == 0 && (settings->protocol || settings->port))
         r = read_protocol(settings->protocol ? settings->protocol : "tcp", &question->protocol, fault);
+    return r;
+}
+
+static int read_settings(struct run *run, int operands, char **argv, struct fault *fault)
+{
+    const struct settings *settings = &run->settings;
+    int r = read_traffic(run, fault);
     if (r == 0)
-        r = read_times(settings, question, fault);
+        r = read_times(settings, &run->question, fault);
     if (r == 0)
         r = read_expected(run, fault);
     if (r == 0)
@@ -331,16 +363,38 @@ static int answer(struct run *run, struct fault *fault)
     return status;
 }
 
+static int diagnose(struct run *run, int operands, char **argv)
+{
+    struct fault fault;
+    int r = read_settings(run, operands, argv, &fault);
+    return r < 0 ? command_fail(run->command, command_status(r), "%s", fault.text) : answer(run, &fault);
+}
+
+/* What is about records has no meaning for packets to come. */
+static int trace(struct run *run, int operands)
+{
+    struct fault fault;
+    const struct settings *settings = &run->settings;
+    const struct trace_options trace_options = {
+        .timeout_s = settings->timeout_s, .packets = settings->packets, .json = settings->form == FORM_JSON};
+    if (operands || settings->at || settings->expect || settings->from || settings->input_format ||
+        settings->policy || settings->since || settings->until)
+        return command_fail(
+            run->command, EXIT_USAGE,
+            "--trace looks at packets to come: records, times, --policy and --expect do not go with it");
+    int r = read_traffic(run, &fault);
+    return r < 0 ? command_fail(run->command, command_status(r), "%s", fault.text)
+                 : trace_run(run->command, &run->question, &trace_options);
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
-    struct run this_run = {.command = command};
-    struct fault fault;
+    struct run this_run = {.command = command, .settings = {.packets = 10, .timeout_s = 30}};
     int operands;
     int status;
     if (!command_begin(command, argc, argv, &this_run.settings, &operands, &status))
         return status;
-    int r = read_settings(&this_run, operands, argv, &fault);
-    status = r < 0 ? command_fail(command, command_status(r), "%s", fault.text) : answer(&this_run, &fault);
+    status = this_run.settings.trace ? trace(&this_run, operands) : diagnose(&this_run, operands, argv);
     records_close(&this_run.records);
     endpoint_done(&this_run.question.source);
     endpoint_done(&this_run.question.destination);
@@ -359,7 +413,15 @@ const struct command command_diagnose = {
         "records are complete and it was never there) or unknown (they are not complete), the sentences "
         "that\n"
         "lead to it with their records, and where to look next. The conversation that began last decides.\n\n"
-        "The exit status is 1 for absent and unknown; with --expect, 1 when the outcome is another.",
+        "The exit status is 1 for absent and unknown; with --expect, 1 when the outcome is another.\n\n"
+        "With --trace, no records are read: a rule of an own table of nftables marks the next such packets "
+        "and "
+        "their\n"
+        "answers, and the kernel tells which rule, of nftables or of iptables over it, drops one. The table "
+        "changes no\n"
+        "packet; it is gone at the end, also when the command is killed. The exit status is 0 when a rule "
+        "was "
+        "found.",
     .example = "flowlog diagnose --src 10.0.1.5 --dst 10.0.2.7 --port ssh --from records.log",
     .outcome = "says what became of SSH from 10.0.1.5 to 10.0.2.7",
     .options = options,

@@ -100,7 +100,8 @@ static void take_end(void *context, const struct nftrace_end *end)
 
 static bool is_done(const struct tracing *tracing)
 {
-    return tracing->ended && (tracing->last.fate == NFTRACE_DROPPED || tracing->ended >= tracing->options->packets);
+    return tracing->ended &&
+           (tracing->last.fate == NFTRACE_DROPPED || tracing->ended >= tracing->options->packets);
 }
 
 static int wait_for_packets(struct tracing *tracing, struct fault *fault)
@@ -130,8 +131,10 @@ static void print_end(struct buf *buf, const struct address *address, uint8_t pr
 
 static void print_packet(struct buf *buf, const struct nftrace_packet *packet)
 {
-    static const char *const names[] = {
-        [PROTOCOL_ICMP] = "icmp", [PROTOCOL_TCP] = "tcp", [PROTOCOL_UDP] = "udp", [PROTOCOL_ICMPV6] = "icmpv6"};
+    static const char *const names[] = {[PROTOCOL_ICMP] = "icmp",
+                                        [PROTOCOL_TCP] = "tcp",
+                                        [PROTOCOL_UDP] = "udp",
+                                        [PROTOCOL_ICMPV6] = "icmpv6"};
     if (packet->protocol < ARRAY_SIZE(names) && names[packet->protocol])
         buf_printf(buf, "%s ", names[packet->protocol]);
     else
@@ -217,11 +220,12 @@ static void tell_passed(struct buf *buf, struct tracing *tracing)
 
 static void tell_nothing(struct buf *buf, const struct tracing *tracing)
 {
-    buf_printf(buf,
-               "no packet\n  In %" PRIu64
-               " s no such packet came to netfilter here. It was not sent, went another way, or was dropped "
-               "before: XDP and tc\n  programs come first, and another network namespace has rules of its own.\n",
-               tracing->options->timeout_s);
+    buf_printf(
+        buf,
+        "no packet\n  In %" PRIu64
+        " s no such packet came to netfilter here. It was not sent, went another way, or was dropped "
+        "before: XDP and tc\n  programs come first, and another network namespace has rules of its own.\n",
+        tracing->options->timeout_s);
 }
 
 static void print_text(struct buf *buf, struct tracing *tracing)
@@ -321,8 +325,9 @@ static int print(struct tracing *tracing)
         print_text(&out, tracing);
     uint64_t unknown = nftrace_counts(tracing->trace).unknown;
     if (unknown && !tracing->options->json)
-        buf_printf(&out, "  What became of %" PRIu64 " more packets was not learnt: they were too many at a time.\n",
-                   unknown);
+        buf_printf(
+            &out, "  What became of %" PRIu64 " more packets was not learnt: they were too many at a time.\n",
+            unknown);
     int status = command_print(tracing->command, &out);
     if (status != EXIT_DONE)
         return status;
@@ -358,13 +363,15 @@ static int answer(struct tracing *tracing, struct fault *fault)
     if (r < 0)
         return r;
     (void)fprintf(stderr,
-                  "flowlog diagnose: for at most %" PRIu64 " s the table 'inet %s' marks such packets, at most %d "
+                  "flowlog diagnose: for at most %" PRIu64
+                  " s the table 'inet %s' marks such packets, at most %d "
                   "each second, for the kernel to trace them; it goes with this command\n",
                   tracing->options->timeout_s, nftrace_table(tracing->trace), PACKETS_PER_S);
     return wait_for_packets(tracing, fault);
 }
 
-int trace_run(const struct command *command, const struct question *question, const struct trace_options *options)
+int trace_run(const struct command *command, const struct question *question,
+              const struct trace_options *options)
 {
     struct fault fault = {0};
     struct tracing tracing = {.command = command,

@@ -14,8 +14,6 @@
 #define LISTING_MAX (64UL * 1024 * 1024)
 #define CHUNK 65536
 
-extern char **environ;
-
 /* What nft takes for a name. All else would be read as words of its language. */
 static bool is_plain_name(const char *name)
 {
@@ -63,8 +61,8 @@ static int read_all(int fd, struct buf *ret)
 
 static int run(char *const arguments[], struct buf *ret)
 {
-    int ends[2];
-    pid_t child;
+    int ends[2] = {-1, -1};
+    pid_t child = -1;
     int status;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
@@ -102,9 +100,11 @@ bool listing_pick_rule(const char *listing, uint64_t handle, struct buf *ret)
     size_t mark_len = (size_t)snprintf(mark, sizeof mark, " # handle %" PRIu64, handle);
     for (const char *line = listing; *line;) {
         size_t len = strcspn(line, "\n");
-        if (len < 3 || memcmp(line, "\t\t", 2) != 0 || (line[2] != '\t' && line[2] != ' '))
+        bool is_rule = len > 2 && memcmp(line, "\t\t", 2) == 0;
+        if (!is_rule || (line[2] != '\t' && line[2] != ' '))
             buf_clear(ret);
-        append_line(ret, line, len);
+        if (is_rule)
+            append_line(ret, line, len);
         if (ret->len > mark_len && memcmp(ret->data + ret->len - mark_len, mark, mark_len) == 0) {
             ret->len -= mark_len;
             return !ret->failed;
