@@ -124,7 +124,10 @@ static int convert_record(struct conversion *conversion, const struct input *inp
 {
     if (conversion->keeps_fields)
         output_set_format(conversion->output, input_format(input));
-    return output_write(conversion->output, record, fault);
+    size_t len;
+    const char *line = input_line(input, &len);
+    return line ? output_write_line(conversion->output, record, input_format(input), line, len, fault)
+                : output_write(conversion->output, record, fault);
 }
 
 /* An exit status; EXIT_DATA with *ret_fatal when the output is broken and nothing can go on. */

@@ -31,6 +31,8 @@ struct input {
     bool format_is_guessed;
     struct format json_format; /* of the JSON record handed out last */
     bool last_was_json;
+    const char *usual_line; /* of the record handed out last; NULL when it was another kind of line */
+    size_t usual_line_len;
     json_t *document;     /* that the record's text or the events belong to */
     const json_t *events; /* of the document, borrowed; NULL when it has none */
     size_t next_event;
@@ -118,6 +120,12 @@ const struct format *input_format(const struct input *input)
     return input->last_was_json ? &input->json_format : &input->format;
 }
 
+const char *input_line(const struct input *input, size_t *ret_len)
+{
+    *ret_len = input->usual_line_len;
+    return input->usual_line;
+}
+
 struct input_counts input_counts(const struct input *input)
 {
     if (input->reader)
@@ -172,9 +180,13 @@ static int take_text_line(struct input *input, const char *line, size_t len)
     if (input->last_was_json)
         input->record = (struct record){0}; /* a line sets the fields of its format, no others */
     input->last_was_json = false;
-    struct fault fault = {0};
-    int r = record_parse_text(&input->record, &input->format, line, content, &fault);
-    if (r == 0)
+    if (record_parse_usual(&input->record, &input->format, line, content)) {
+        input->usual_line = line;
+        input->usual_line_len = content;
+        return A_RECORD;
+    }
+    struct fault fault;
+    if (record_parse_plainly(&input->record, &input->format, line, content, &fault) == 0)
         return A_RECORD;
     if (input->format_is_guessed && input->records == 0)
         fault_prefix(&fault, "taken as the default format, since no header line or format says otherwise");
@@ -400,6 +412,7 @@ int input_next(struct input *input, const struct record **ret, struct fault *fau
     if (input->reader)
         return input->reader->next(input->reader_state, ret, fault);
     int r;
+    input->usual_line = NULL;
     do
         r = take_next(input, fault);
     while (r == NOT_A_RECORD);

@@ -57,4 +57,8 @@ int input_next(struct input *input, const struct record **ret, struct fault *fau
 /* Of the record handed out last; it may change with each. */
 const struct format *input_format(const struct input *input);
 
+/* The line that it was read from, without its end, if its values stand there as record_write_text() writes
+ * them in that format; else NULL. Valid as long as the record. */
+const char *input_line(const struct input *input, size_t *ret_len);
+
 struct input_counts input_counts(const struct input *input);

@@ -31,6 +31,8 @@ struct output {
     struct format format;
     int fd;
     bool is_stdout;
+    bool takes_lines; /* of its own format, as they are */
+    bool has_version;
     char path[PATH_MAX];  /* final name; "-" for standard output */
     char aside[PATH_MAX]; /* written first, then renamed; "" when written straight into path */
 };
@@ -143,6 +145,16 @@ static int open_file(struct output *output, const char *path, struct fault *faul
     return 0;
 }
 
+/* Of a field that is there twice, a line may have two values and the record one. */
+static bool takes_lines(const struct output *output)
+{
+    const struct format *format = &output->format;
+    for (unsigned i = 0; i < format->count; i++)
+        if (memchr(format->fields, format->fields[i], i))
+            return false;
+    return output->write_record == record_write_text;
+}
+
 int output_open(struct output **ret, const char *path, enum output_form form, const struct format *format,
                 bool header, struct fault *fault)
 {
@@ -156,6 +168,8 @@ int output_open(struct output **ret, const char *path, enum output_form form, co
     *output = (struct output){.plain = BUF_INIT(BUFFER_MAX), .packed = BUF_INIT(BUFFER_MAX), .fd = -1};
     output->write_record = forms[form].write_record;
     output->format = *format;
+    output->takes_lines = takes_lines(output);
+    output->has_version = format_has(format, FIELD_VERSION);
     output->is_stdout = !path || strcmp(path, "-") == 0;
     if (forms[form].gzip && gzip_writer_new(&output->gzip) < 0)
         return fault_set(fault, -ENOMEM, "out of memory");
@@ -210,12 +224,41 @@ static int flush_plain(struct output *output, bool last, struct fault *fault)
     return 0;
 }
 
+static int flush_when_full(struct output *output, struct fault *fault)
+{
+    return output->plain.len < FLUSH_AT ? 0 : flush_plain(output, false, fault);
+}
+
 int output_write(struct output *output, const struct record *record, struct fault *fault)
 {
     if (output->writer)
         return output->writer->write(output->writer_state, record, fault);
     output->write_record(&output->plain, &output->format, record);
-    return output->plain.len < FLUSH_AT ? 0 : flush_plain(output, false, fault);
+    return flush_when_full(output, fault);
+}
+
+/* The version is that of the format, whatever the line has. */
+static bool is_same_format(const struct output *output, const struct format *from,
+                           const struct record *record)
+{
+    const struct format *format = &output->format;
+    const struct value *version = &record->values[FIELD_VERSION];
+    return from->count == format->count && memcmp(from->fields, format->fields, format->count) == 0 &&
+           (!output->has_version || (version->kind == VALUE_NUMBER && version->number == format->version));
+}
+
+int output_write_line(struct output *output, const struct record *record, const struct format *from,
+                      const char *line, size_t len, struct fault *fault)
+{
+    if (!output->takes_lines || !is_same_format(output, from, record))
+        return output_write(output, record, fault);
+    char *to = buf_reserve(&output->plain, len + 1);
+    if (to) {
+        memcpy(to, line, len);
+        to[len] = '\n';
+        output->plain.len += len + 1;
+    }
+    return flush_when_full(output, fault);
 }
 
 void output_set_format(struct output *output, const struct format *format)

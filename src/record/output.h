@@ -50,6 +50,13 @@ int output_open_with(struct output **ret, const char *path, const struct output_
 
 int output_write(struct output *output, const struct record *record, struct fault *fault) MUST_USE;
 
+/*
+ * The same for a record that stands in `line` as it is written in the format `from`. The output that has just
+ * these fields takes the line as it is: 0. Every other one writes the record.
+ */
+int output_write_line(struct output *output, const struct record *record, const struct format *from,
+                      const char *line, size_t len, struct fault *fault) MUST_USE;
+
 /* Other fields from the next record on; JSON only, where each record names its own. */
 void output_set_format(struct output *output, const struct format *format);
 

@@ -36,26 +36,6 @@ static uint64_t sum_digits(uint64_t digits, unsigned count)
     return (digits * 10000 + (digits >> 32)) & 0xffffffffULL;
 }
 
-/* Each scan_… returns where the value ends, or NULL when it is not a usual one. */
-static const char *scan_number(const char *at, const char *end, uint64_t max, struct value *ret)
-{
-    uint64_t digits = load_bytes(at, end) ^ BYTES('0');
-    uint64_t others = ((digits + BYTES(0x76)) | digits) & BYTES(0x80); /* right up to the first that is set */
-    unsigned count = others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
-    if (count == 0)
-        return NULL;
-    uint64_t number = sum_digits(digits, count);
-    at += count;
-    if (count == 8)
-        for (; at < end && (unsigned char)(*at - '0') <= 9 && number < UINT64_MAX / 100; at++)
-            number = number * 10 + (unsigned char)(*at - '0');
-    if (number > max)
-        return NULL;
-    ret->number = number;
-    ret->kind = VALUE_NUMBER;
-    return at;
-}
-
 /* A word of ASCII without control characters. */
 static const char *scan_word(const char *at, const char *end)
 {
@@ -73,26 +53,47 @@ static const char *scan_word(const char *at, const char *end)
     }
 }
 
-/* 0 to 255 without leading zeros. */
-static const char *scan_octet(const char *at, const char *end)
+/* How many of the bytes are digits, from the lowest on; `digits` are the bytes with '0' taken out. */
+static unsigned count_leading_digits(uint64_t digits)
 {
-    unsigned number = 0;
-    const char *begin = at;
-    for (; at < end && at - begin < 3 && (unsigned char)(*at - '0') <= 9; at++)
-        number = number * 10 + (unsigned char)(*at - '0');
-    if (at == begin || number > 255 || (*begin == '0' && at - begin > 1))
+    uint64_t others = ((digits + BYTES(0x76)) | digits) & BYTES(0x80); /* right up to the first that is set */
+    return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
+}
+
+/* Each scan_… returns where the value ends, or NULL when it is not a usual one. */
+static const char *scan_number(const char *at, const char *end, uint64_t max, struct value *ret)
+{
+    uint64_t digits = load_bytes(at, end) ^ BYTES('0');
+    unsigned count = count_leading_digits(digits);
+    if (count == 0 || (count > 1 && (digits & 0xff) == 0)) /* leading zeros are written differently */
         return NULL;
+    uint64_t number = sum_digits(digits, count);
+    at += count;
+    if (count == 8)
+        for (; at < end && (unsigned char)(*at - '0') <= 9 && number < UINT64_MAX / 100; at++)
+            number = number * 10 + (unsigned char)(*at - '0');
+    if (number > max)
+        return NULL;
+    ret->number = number;
+    ret->kind = VALUE_NUMBER;
     return at;
 }
 
+/* Four numbers of 0 to 255 without leading zeros. The lengths of numbers are anybody's guess, so none is
+ * jumped on. */
 static const char *scan_ipv4(const char *at, const char *end)
 {
     for (int part = 0; part < 4; part++) {
-        if (part > 0 && (at == end || *at++ != '.'))
+        uint64_t word = load_bytes(at, end);
+        uint64_t digits = word ^ BYTES('0');
+        unsigned count = count_leading_digits(digits);
+        if (count - 1U > 2)
             return NULL;
-        at = scan_octet(at, end);
-        if (!at)
+        bool zero_leads = (digits & 0xff) == 0 && count > 1;
+        bool is_followed = part == 3 || (word >> (8 * count) & 0xff) == '.';
+        if (zero_leads | !is_followed | (sum_digits(digits, count) > 255))
             return NULL;
+        at += count + (part < 3);
     }
     return at;
 }
@@ -136,20 +137,32 @@ static const char *scan_address(const char *at, const char *end)
     return ipv4 ? ipv4 : scan_ipv6(at, end);
 }
 
-static const char *scan_choice(const char *at, const char *end, const char *const *words)
+struct choice {
+    char word[8];
+    unsigned len;
+};
+
+#define CHOICE(text)                                                                                         \
+    {                                                                                                        \
+        .word = text, .len = sizeof(text) - 1                                                                \
+    }
+
+static const char *scan_choice(const char *at, const char *end, const struct choice *choices)
 {
-    for (; *words; words++) {
-        size_t len = strlen(*words);
-        if ((size_t)(end - at) >= len && memcmp(at, *words, len) == 0)
-            return at + len;
+    uint64_t there = load_bytes(at, end);
+    for (; choices->len; choices++) {
+        uint64_t word;
+        memcpy(&word, choices->word, sizeof word);
+        if ((there ^ le64toh(word)) << (64 - 8 * choices->len) == 0)
+            return at + choices->len;
     }
     return NULL;
 }
 
 static const char *scan_text(const char *at, const char *end, enum field_kind kind, struct value *ret)
 {
-    static const char *const actions[] = {"ACCEPT", "REJECT", NULL};
-    static const char *const statuses[] = {"OK", "NODATA", "SKIPDATA", NULL};
+    static const struct choice actions[] = {CHOICE("ACCEPT"), CHOICE("REJECT"), {.len = 0}};
+    static const struct choice statuses[] = {CHOICE("OK"), CHOICE("NODATA"), CHOICE("SKIPDATA"), {.len = 0}};
     const char *stop = NULL;
     if (kind == FIELD_KIND_WORD)
         stop = scan_word(at, end);
@@ -179,9 +192,10 @@ static const char *scan_value(const char *at, const char *end, enum field_id fie
     return scan_number(at, end, time ? USUAL_TIME_MAX : row->max, ret);
 }
 
-static bool parse_usual(struct record *record, const struct format *format, const char *line, const char *end)
+bool record_parse_usual(struct record *record, const struct format *format, const char *line, size_t len)
 {
     const char *at = line;
+    const char *end = line + len;
     for (unsigned i = 0; i < format->count; i++) {
         enum field_id field = (enum field_id)format->fields[i];
         if (i > 0 && (at == end || *at++ != ' '))
@@ -196,7 +210,7 @@ static bool parse_usual(struct record *record, const struct format *format, cons
 int record_parse_text(struct record *record, const struct format *format, const char *line, size_t len,
                       struct fault *fault)
 {
-    if (parse_usual(record, format, line, line + len))
+    if (record_parse_usual(record, format, line, len))
         return 0;
     return record_parse_plainly(record, format, line, len, fault);
 }

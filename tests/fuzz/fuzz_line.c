@@ -22,6 +22,27 @@ static void require(bool condition)
         abort();
 }
 
+static bool has_repeats(const struct format *format)
+{
+    for (unsigned i = 0; i < format->count; i++)
+        if (memchr(format->fields, format->fields[i], i))
+            return true;
+    return false;
+}
+
+/* The usual line is what is printed of it; but for the version, which is the format's. */
+static void check_usual(const struct format *format, const char *line, size_t len, const char *printed)
+{
+    struct record record = {0};
+    if (!record_parse_usual(&record, format, line, len) || has_repeats(format))
+        return;
+    const struct value *version = &record.values[FIELD_VERSION];
+    if (format_has(format, FIELD_VERSION) &&
+        (version->kind != VALUE_NUMBER || version->number != format->version))
+        return;
+    require(strlen(printed) == len + 1 && memcmp(printed, line, len) == 0 && printed[len] == '\n');
+}
+
 /* Without its line end; false for a line that does not parse. */
 static bool print_parsed(const struct format *format, const char *line, size_t len, struct buf *text)
 {
@@ -38,6 +59,7 @@ static bool print_parsed(const struct format *format, const char *line, size_t l
     record_write_text(text, format, &quick);
     record_write_text(&plain_text, format, &plain);
     require(strcmp(buf_string(text), buf_string(&plain_text)) == 0);
+    check_usual(format, line, len, buf_string(text));
     return true;
 }
 

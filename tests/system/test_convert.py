@@ -138,6 +138,15 @@ def test_custom_format_and_version(log):
     assert done.stdout == "version vpc-id dstport dstport log-status\n3 - 22 22 OK\n"
 
 
+def test_same_format_is_written_as_read_but_where_it_is_not(log):
+    """Lines of the output's own format are copied; what is written otherwise than it stands there is not."""
+    done = convert(log(LINE, line(srcport="020641", packets="007"), line(version="3"), line(start="1418530010000"), NODATA,
+                       line(srcaddr="2001:DB8::1"), end="\r\n"))
+    assert done.stdout.splitlines() == [LINE, line(packets="7"), LINE, LINE, NODATA, line(srcaddr="2001:DB8::1")]
+    twice = "${bytes} ${dstport} ${bytes}"
+    assert convert(log("1 22 3"), "--input-format", twice, "--format", twice).stdout == "3 22 3\n"
+
+
 def test_all(log):
     header, record = convert(log(LINE), "--format", "all", "--header").stdout.splitlines()
     names = header.split()
