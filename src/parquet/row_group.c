@@ -255,7 +255,8 @@ int row_group_add(struct row_group *group, const struct record *record)
     const struct value version = {.number = schema->version, .kind = VALUE_NUMBER};
     for (unsigned i = 0; i < schema->count; i++) {
         unsigned field = schema->fields[i];
-        const struct value *value = field == FIELD_VERSION ? &version : &record->values[field];
+        const struct value *value =
+            field == FIELD_VERSION && schema->version ? &version : &record->values[field];
         uint8_t type = field_catalogue[field].type;
         int r = 0;
         if (type == FIELD_STRING)

@@ -12,7 +12,7 @@
 /* The columns of a file: each field of a format once, as Parquet's names have to be distinct. */
 struct schema {
     unsigned count;
-    uint8_t version; /* what the version column holds */
+    uint8_t version; /* what the version column holds; 0: that of each record */
     uint8_t fields[FIELD_COUNT];
 };
 

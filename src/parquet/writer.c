@@ -24,7 +24,8 @@
  */
 struct parquet_writer {
     struct session session;
-    struct schema schema;
+    const struct schema *schema; /* owned, or borrowed */
+    struct schema own_schema;
     uint32_t rows_max;
     char name[256];
     char sql[256];
@@ -57,8 +58,8 @@ static void bind_rows(duckdb_bind_info info)
     };
     const struct duckdb_functions *duckdb = library_loaded();
     const struct parquet_writer *writer = duckdb->bind_get_extra_info(info);
-    for (unsigned i = 0; i < writer->schema.count; i++) {
-        enum field_id field = (enum field_id)writer->schema.fields[i];
+    for (unsigned i = 0; i < writer->schema->count; i++) {
+        enum field_id field = (enum field_id)writer->schema->fields[i];
         char name[COLUMN_NAME_MAX];
         duckdb_logical_type type = duckdb->create_logical_type(types[field_catalogue[field].type]);
         duckdb->bind_add_result_column(info, schema_column_name(name, field), type);
@@ -164,8 +165,7 @@ static void writer_cleanup(struct parquet_writer **writer)
     parquet_writer_abandon(*writer);
 }
 
-/* Wide records make short row groups, so that memory stays bounded. */
-static uint32_t choose_rows(const struct schema *schema)
+uint32_t parquet_writer_rows(const struct schema *schema)
 {
     size_t rows = GROUP_BYTES / schema_row_bytes(schema) / ROWS_UNIT * ROWS_UNIT;
     return rows < ROWS_MAX ? (uint32_t)rows : ROWS_MAX;
@@ -192,29 +192,51 @@ static int start(struct parquet_writer *writer, int fd, enum parquet_codec codec
     return r < 0 ? fault_set(fault, r, "no thread can be started: %s", strerror(-r)) : 0;
 }
 
-int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, const struct format *format,
-                        enum parquet_codec codec, struct fault *fault)
+/* With the schema set; frees after a failure. */
+static int open_writer(struct parquet_writer **ret, struct parquet_writer *owned, int fd, const char *name,
+                       enum parquet_codec codec, struct fault *fault)
 {
-    CLEANUP(writer_cleanup) struct parquet_writer *writer = calloc(1, sizeof *writer);
-    if (!writer)
-        return fault_set(fault, -ENOMEM, "out of memory");
+    CLEANUP(writer_cleanup) struct parquet_writer *writer = owned;
     (void)pthread_mutex_init(&writer->mutex, NULL);
     (void)pthread_cond_init(&writer->changed, NULL);
     (void)snprintf(writer->name, sizeof writer->name, "%s", name);
-    int r = schema_from_format(&writer->schema, format, fault);
-    if (r == 0) {
-        writer->rows_max = choose_rows(&writer->schema);
-        writer->filling = row_group_new(&writer->schema, writer->rows_max);
-        writer->spare = row_group_new(&writer->schema, writer->rows_max);
-        r = writer->filling && writer->spare ? start(writer, fd, codec, fault)
+    writer->rows_max = parquet_writer_rows(writer->schema);
+    writer->filling = row_group_new(writer->schema, writer->rows_max);
+    writer->spare = row_group_new(writer->schema, writer->rows_max);
+    int r = writer->filling && writer->spare ? start(writer, fd, codec, fault)
                                              : fault_set(fault, -ENOMEM, "out of memory");
-    }
     if (r < 0) {
         fault_prefix(fault, "%s", name);
         return r;
     }
     *ret = TAKE(writer);
     return 0;
+}
+
+int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, const struct format *format,
+                        enum parquet_codec codec, struct fault *fault)
+{
+    struct parquet_writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        return fault_set(fault, -ENOMEM, "out of memory");
+    int r = schema_from_format(&writer->own_schema, format, fault);
+    if (r < 0) {
+        free(writer);
+        fault_prefix(fault, "%s", name);
+        return r;
+    }
+    writer->schema = &writer->own_schema;
+    return open_writer(ret, writer, fd, name, codec, fault);
+}
+
+int parquet_writer_open_schema(struct parquet_writer **ret, int fd, const char *name,
+                               const struct schema *schema, enum parquet_codec codec, struct fault *fault)
+{
+    struct parquet_writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        return fault_set(fault, -ENOMEM, "out of memory");
+    writer->schema = schema;
+    return open_writer(ret, writer, fd, name, codec, fault);
 }
 
 static int tell_error(struct parquet_writer *writer, struct fault *fault)
@@ -263,11 +285,15 @@ static int hand_over(struct parquet_writer *writer, struct fault *fault)
     return r;
 }
 
+bool parquet_writer_is_full(const struct row_group *group, uint32_t rows_max)
+{
+    uint32_t rows = row_group_rows(group);
+    return rows == rows_max || (rows % ROWS_UNIT == 0 && row_group_text_bytes(group) >= GROUP_BYTES);
+}
+
 static bool is_full(const struct parquet_writer *writer)
 {
-    uint32_t rows = row_group_rows(writer->filling);
-    return rows == writer->rows_max ||
-           (rows % ROWS_UNIT == 0 && row_group_text_bytes(writer->filling) >= GROUP_BYTES);
+    return parquet_writer_is_full(writer->filling, writer->rows_max);
 }
 
 int parquet_writer_add(struct parquet_writer *writer, const struct record *record, struct fault *fault)
@@ -293,6 +319,16 @@ int parquet_writer_add_chunk(struct parquet_writer *writer, struct _duckdb_data_
         if (is_full(writer))
             r = hand_over(writer, fault);
     }
+    return r;
+}
+
+int parquet_writer_swap_group(struct parquet_writer *writer, struct row_group **group, struct fault *fault)
+{
+    struct row_group *filling = writer->filling;
+    writer->filling = *group;
+    int r = hand_over(writer, fault);
+    *group = writer->filling;
+    writer->filling = filling;
     return r;
 }
 

@@ -11,6 +11,9 @@
  * A thread of its own packs one row group while the next is gathered; together they take about 200 MiB.
  */
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/fault.h"
 #include "record/format.h"
 #include "record/record.h"
@@ -26,6 +29,25 @@ struct parquet_writer;
  */
 int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, const struct format *format,
                         enum parquet_codec codec, struct fault *fault) MUST_USE;
+
+/*
+ * The same for row groups that the caller fills himself, by a schema that outlives the writer and them. Such
+ * a writer takes nothing else: parquet_writer_swap_group() hands over *group, not empty, and gives an empty
+ * one for it. On failure the group stays the caller's.
+ */
+struct schema;
+struct row_group;
+int parquet_writer_open_schema(struct parquet_writer **ret, int fd, const char *name,
+                               const struct schema *schema, enum parquet_codec codec,
+                               struct fault *fault) MUST_USE;
+int parquet_writer_swap_group(struct parquet_writer *writer, struct row_group **group,
+                              struct fault *fault) MUST_USE;
+
+/* Rows of such a group: wide records make short ones, so that memory stays bounded. */
+uint32_t parquet_writer_rows(const struct schema *schema);
+
+/* Whether it is due, as it has so many rows, or long texts. */
+bool parquet_writer_is_full(const struct row_group *group, uint32_t rows_max);
 
 /* The record is copied. An error is for good: the file is worth nothing then. */
 int parquet_writer_add(struct parquet_writer *writer, const struct record *record,

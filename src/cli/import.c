@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "daemon/config.h"
+#include "store/compact.h"
+#include "store/import.h"
+
+#define PROGRESS_NS (200 * NS_PER_MS)
+#define READER_PATIENCE_NS (5 * NS_PER_S)
+
+struct settings {
+    const char *store;
+    const char *input_format;
+    const char *rejects;
+    const char *endpoint;
+    const char *region;
+    uint64_t threads;
+    bool no_compact;
+    bool strict;
+};
+
+#define SETTING(member) .offset = offsetof(struct settings, member)
+
+static const struct option options[] = {
+    {.name = "store",
+     .metavar = "DIR",
+     .kind = OPTION_TEXT,
+     SETTING(store),
+     .help = "the store; made where there is none; default: " CONFIG_STATE_DEFAULT "/store"},
+    {.name = "input-format",
+     .metavar = "FORMAT",
+     .kind = OPTION_TEXT,
+     SETTING(input_format),
+     .help = "fields of lines that no header line precedes; default: default"},
+    {.name = "rejects",
+     .metavar = "FILE",
+     .kind = OPTION_TEXT,
+     SETTING(rejects),
+     .help = "add the bad lines, as they are, to FILE"},
+    {.name = "strict", .kind = OPTION_FLAG, SETTING(strict), .help = "exit with 1 when a line was bad"},
+    {.name = "threads",
+     .metavar = "N",
+     .kind = OPTION_NUMBER,
+     .min = 1,
+     .max = 64,
+     SETTING(threads),
+     .help = "how many inputs are read at a time; default: one for each processor"},
+    {.name = "no-compact",
+     .kind = OPTION_FLAG,
+     SETTING(no_compact),
+     .help = "leave the merging of small files to the daemon or 'flowlog compact'"},
+    {.name = "endpoint",
+     .metavar = "URL",
+     .kind = OPTION_TEXT,
+     SETTING(endpoint),
+     .help = "where S3 or CloudWatch Logs answers, when not at AWS"},
+    {.name = "region",
+     .metavar = "REGION",
+     .kind = OPTION_TEXT,
+     SETTING(region),
+     .help = "their region; default: as AWS's SDKs find it"},
+    {.name = NULL},
+};
+
+struct importing {
+    const struct command *command;
+    struct settings settings;
+    struct format format;
+    struct sources *sources;
+    FILE *rejects;
+    struct progress progress;
+};
+
+static atomic_bool cancelled;
+
+static void cancel(int signal)
+{
+    atomic_store(&cancelled, true);
+}
+
+static void tell(void *userdata, const char *line)
+{
+    struct importing *importing = userdata;
+    progress_clear(&importing->progress);
+    (void)command_fail(importing->command, EXIT_DATA, "%s", line);
+}
+
+static void report_bad_line(void *userdata, const char *name, uint64_t line, const char *reason)
+{
+    struct importing *importing = userdata;
+    progress_clear(&importing->progress);
+    (void)fprintf(stderr, "%s:%" PRIu64 ": %s\n", name, line, reason);
+}
+
+static void keep_rejects(void *userdata, const char *text, size_t len)
+{
+    struct importing *importing = userdata;
+    (void)fwrite(text, 1, len, importing->rejects); /* checked when it is closed */
+}
+
+static int open_inputs(struct importing *importing, int count, char **paths, struct fault *fault)
+{
+    const struct settings *settings = &importing->settings;
+    if (count == 0)
+        return fault_set(fault, -EINVAL, "an input is missing; '-' is standard input");
+    if (settings->input_format && format_parse(&importing->format, settings->input_format, fault) < 0) {
+        fault_prefix(fault, "--input-format");
+        return -EINVAL;
+    }
+    const struct sources_options sources = {.from = (const char *const *)paths,
+                                            .from_count = (size_t)count,
+                                            .store = "",
+                                            .until_s = UINT64_MAX,
+                                            .endpoint = settings->endpoint,
+                                            .region = settings->region,
+                                            .userdata = importing,
+                                            .tell = tell};
+    int r = sources_open(&importing->sources, &sources, fault);
+    if (r < 0 || !settings->rejects)
+        return r;
+    importing->rejects = fopen(settings->rejects, "ae");
+    return importing->rejects
+               ? 0
+               : fault_set(fault, -EIO, "%s: cannot create: %s", settings->rejects, strerror(errno));
+}
+
+static int close_rejects(struct importing *importing, struct fault *fault)
+{
+    if (!importing->rejects)
+        return 0;
+    bool failed = ferror(importing->rejects) != 0;
+    failed |= fclose(TAKE(importing->rejects)) != 0;
+    return failed
+               ? fault_set(fault, -EIO, "%s: cannot write all of the bad lines", importing->settings.rejects)
+               : 0;
+}
+
+static int import_all(struct importing *importing, struct import_counts *ret, struct fault *fault)
+{
+    const struct settings *settings = &importing->settings;
+    const struct import_options import_options = {.store = settings->store,
+                                                  .sources = importing->sources,
+                                                  .format =
+                                                      settings->input_format ? &importing->format : NULL,
+                                                  .threads = (unsigned)settings->threads,
+                                                  .cancelled = &cancelled,
+                                                  .userdata = importing,
+                                                  .tell = tell,
+                                                  .bad_line = report_bad_line,
+                                                  .rejects = importing->rejects ? keep_rejects : NULL};
+    struct import *import;
+    progress_begin(&importing->progress, "records");
+    int r = import_open(&import, &import_options, fault);
+    if (r < 0)
+        return r;
+    while (!import_wait(import, PROGRESS_NS)) {
+        struct import_counts counts;
+        import_progress(import, &counts);
+        progress_show(&importing->progress, counts.bytes, counts.bytes_total, counts.records);
+    }
+    r = import_close(import, ret, fault);
+    progress_clear(&importing->progress);
+    return r;
+}
+
+static void say(void *context, enum log_level level, const char *text)
+{
+    tell(context, text);
+}
+
+/* What came is merged at once, unless the daemon is at the store; then it does. */
+static int compact(struct importing *importing, struct fault *fault)
+{
+    const struct compact_settings settings = {.now_s = clock_wall_ns() / NS_PER_S,
+                                              .patience_ns = READER_PATIENCE_NS,
+                                              .cancelled = &cancelled,
+                                              .report = {.say = say, .context = importing}};
+    struct compact_counts counts;
+    AUTO_UPKEEP struct upkeep upkeep = {.lock = -1};
+    int r = upkeep_open(&upkeep, importing->settings.store, false, fault);
+    if (r == -EBUSY)
+        return 0;
+    return r < 0 ? r : compact_store(&upkeep, &settings, &counts, fault);
+}
+
+static int finish(const struct importing *importing, const struct import_counts *counts)
+{
+    (void)fprintf(stderr,
+                  "bad lines: %" PRIu64 "; records: %" PRIu64 "; inputs: %" PRIu64 " imported, %" PRIu64
+                  " imported before, %" PRIu64 " failed\n",
+                  counts->bad_lines, counts->records, counts->imported, counts->known, counts->failed);
+    if (atomic_load(&cancelled))
+        return command_fail(importing->command, EXIT_DATA, "stopped; the same command goes on where it was");
+    if (counts->failed || sources_faults(importing->sources))
+        return EXIT_DATA;
+    return importing->settings.strict && counts->bad_lines ? EXIT_NO : EXIT_DONE;
+}
+
+static int run_import(struct importing *importing, struct fault *fault)
+{
+    struct import_counts counts = {0};
+    int r = import_all(importing, &counts, fault);
+    if (r == 0)
+        r = close_rejects(importing, fault);
+    if (r == 0 && counts.files && !importing->settings.no_compact && !atomic_load(&cancelled))
+        r = compact(importing, fault);
+    return r < 0 ? command_fail(importing->command, command_status(r), "%s", fault->text)
+                 : finish(importing, &counts);
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    struct importing importing = {.command = command,
+                                  .settings = {.store = CONFIG_STATE_DEFAULT "/store",
+                                               .threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN)}};
+    struct fault fault = {0};
+    int count;
+    int status;
+    if (!command_begin(command, argc, argv, &importing.settings, &count, &status))
+        return status;
+    (void)signal(SIGINT, cancel);
+    (void)signal(SIGTERM, cancel);
+    int r = open_inputs(&importing, count, argv, &fault);
+    status =
+        r < 0 ? command_fail(command, command_status(r), "%s", fault.text) : run_import(&importing, &fault);
+    if (importing.rejects)
+        (void)fclose(importing.rejects);
+    sources_close(importing.sources);
+    return status;
+}
+
+const struct command command_import = {
+    .name = "import",
+    .summary = "Bring flow log records into a store of Parquet files",
+    .operands = "IN...",
+    .details =
+        "Takes files, folders with all below them, globs and '-', in every form that convert reads. Records "
+        "go\n"
+        "into Parquet files by account, region and hour, in AWS's Hive-compatible layout; account, region "
+        "and\n"
+        "flow log come from the name of an object of AWS, else account and region from the records.\n"
+        "\n"
+        "An input is known by its bytes: what was imported before, under whatever name, changes nothing.\n"
+        "Inputs that come late or again do no harm, and an import that was stopped, by kill -9 too, goes on\n"
+        "with the same command. An input that cannot be read to its end is left out whole, with its reason.\n"
+        "\n"
+        "A bad line is reported as FILE:LINE: reason and the rest goes on; the last line on standard error\n"
+        "holds the numbers of bad lines, of records and of inputs.",
+    .example = "flowlog import --store /srv/flows /backup/AWSLogs",
+    .outcome = "imports what lies below /backup/AWSLogs and is not in /srv/flows yet",
+    .options = options,
+    .run = run,
+};
