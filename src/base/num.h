@@ -17,3 +17,12 @@ bool num_parse_hex(const char *text, size_t len, uint64_t *ret);
 
 /* Writes the digits without a NUL; returns how many (at most NUM_U64_MAX_LEN). */
 size_t num_format_u64(char *to, uint64_t number);
+
+/* The number that the lowest `count` (1 to 8) bytes of a word of digits 0..9 are, the first digit lowest. */
+static inline uint64_t num_sum_digits(uint64_t digits, unsigned count)
+{
+    digits <<= 64 - 8 * count;
+    digits = (digits * 10 + (digits >> 8)) & 0x00ff00ff00ff00ffULL;
+    digits = (digits * 100 + (digits >> 16)) & 0x0000ffff0000ffffULL;
+    return (digits * 10000 + (digits >> 32)) & 0xffffffffULL;
+}

@@ -267,13 +267,14 @@ struct flow_session_progress flow_session_progress(const struct flow_session *se
     };
 }
 
-static void tell_bad_lines(const struct flow_session *session, const struct record_report *report)
+static void tell_bad_lines(const struct flow_session *session, const char *name,
+                           const struct record_report *report)
 {
     struct fault said;
     if (report->bad_lines == 0)
         return;
-    (void)fault_set(&said, 0, "%s:%" PRIu64 ": %s; %" PRIu64 " bad line%s in this file", report->name,
-                    report->line, report->reason.text, report->bad_lines, report->bad_lines > 1 ? "s" : "");
+    (void)fault_set(&said, 0, "%s:%" PRIu64 ": %s; %" PRIu64 " bad line%s in this file", name, report->line,
+                    report->reason.text, report->bad_lines, report->bad_lines > 1 ? "s" : "");
     session->options.tell(session->options.userdata, said.text);
 }
 
@@ -282,7 +283,9 @@ uint64_t flow_session_tell_faults(struct flow_session *session)
     uint64_t faults = session->faults;
     for (size_t i = 0; i < record_table_files(session->table); i++) {
         const struct record_report *report = record_table_report(session->table, i);
-        tell_bad_lines(session, report);
+        if (!report)
+            continue;
+        tell_bad_lines(session, record_table_name(session->table, i), report);
         if (!report->failure.text[0])
             continue;
         session->options.tell(session->options.userdata, report->failure.text);

@@ -11,13 +11,12 @@
 #include "parquet/row_group.h"
 #include "parquet/vector.h"
 #include "record/input.h"
-
-#define THREADS_MAX 64
+#include "store/line_feed.h"
 
 struct record_table {
     struct record_table_options options;
     const struct source_file **files; /* those that are no Parquet */
-    struct record_report *reports;    /* one for each */
+    struct record_report **reports;   /* one for each that has something to report */
     size_t count;
     uint64_t bytes_total;
     pthread_mutex_t mutex; /* of the reports */
@@ -28,18 +27,22 @@ struct record_table {
 /* One scan of all files: a query may have several. */
 struct scan {
     struct record_table *table;
-    atomic_size_t next_file;
+    struct line_feed *feed;
+    struct record_report **reports; /* of this scan alone; under the table's mutex */
     unsigned count;
     uint8_t fields[FIELD_COUNT + 1]; /* that are asked for; FIELD_UNKNOWN: rows are to be counted only */
 };
 
-/* What a thread of a scan has open. */
+/* A thread of a scan. */
 struct worker {
-    struct record_table *table;
-    size_t file;
-    struct input *input;
-    struct record_report report; /* of the file */
-    uint64_t bytes;
+    struct scan *scan;
+    struct line_reader *reader;
+    struct line_scanner scanner;
+    struct line_block block;
+    struct line_columns columns;
+    size_t file;         /* that the lines are of */
+    struct input *input; /* of a file that is no text; NULL: none */
+    uint64_t bytes;      /* of it that are counted */
 };
 
 static int no_memory(struct fault *fault)
@@ -47,13 +50,20 @@ static int no_memory(struct fault *fault)
     return fault_set(fault, -ENOMEM, "out of memory");
 }
 
+static void free_reports(struct record_report **reports, size_t count)
+{
+    for (size_t i = 0; reports && i < count; i++)
+        free(reports[i]);
+    free(reports);
+}
+
 void record_table_free(struct record_table *table)
 {
     if (!table)
         return;
     (void)pthread_mutex_destroy(&table->mutex);
+    free_reports(table->reports, table->count);
     free(table->files);
-    free(table->reports);
     free(table);
 }
 
@@ -76,7 +86,6 @@ int record_table_new(struct record_table **ret, const struct record_table_option
         const struct source_file *file = sources_at(options->sources, i);
         if (file->form == SOURCE_PARQUET)
             continue;
-        table->reports[table->count].name = file->name;
         table->files[table->count++] = file;
         table->bytes_total += file->size;
     }
@@ -106,7 +115,12 @@ uint64_t record_table_rows(const struct record_table *table)
 
 const struct record_report *record_table_report(const struct record_table *table, size_t index)
 {
-    return &table->reports[index];
+    return table->reports[index];
+}
+
+const char *record_table_name(const struct record_table *table, size_t index)
+{
+    return table->files[index]->name;
 }
 
 static void bind_table(duckdb_bind_info info)
@@ -123,53 +137,114 @@ static void bind_table(duckdb_bind_info info)
     }
 }
 
+/* Of a file; NULL without memory. Under the table's mutex. */
+static struct record_report *report_of(struct record_report **reports, size_t file)
+{
+    if (!reports[file])
+        reports[file] = calloc(1, sizeof *reports[file]);
+    return reports[file];
+}
+
+static void note_bad_line(void *userdata, uint64_t line, const char *reason)
+{
+    struct worker *worker = userdata;
+    struct record_table *table = worker->scan->table;
+    (void)pthread_mutex_lock(&table->mutex);
+    struct record_report *report = report_of(worker->scan->reports, worker->file);
+    if (report && (report->bad_lines++ == 0 || line < report->line)) {
+        report->line = line;
+        (void)fault_set(&report->reason, 0, "%s", reason);
+    }
+    (void)pthread_mutex_unlock(&table->mutex);
+}
+
+static void note_bad_record(void *userdata, const char *path, uint64_t line, const char *reason)
+{
+    note_bad_line(userdata, line, reason);
+}
+
+static void note_failure(struct worker *worker, const struct fault *fault)
+{
+    struct record_table *table = worker->scan->table;
+    (void)pthread_mutex_lock(&table->mutex);
+    struct record_report *report = report_of(worker->scan->reports, worker->file);
+    const struct source_file *file = table->files[worker->file];
+    if (report) {
+        report->failure = *fault;
+        session_tell_path(&report->failure, file->fd, file->name);
+    }
+    (void)pthread_mutex_unlock(&table->mutex);
+}
+
+/* What scans of one file find is the same, but for one that ended early. */
+static void hand_in_reports(struct scan *scan)
+{
+    struct record_table *table = scan->table;
+    (void)pthread_mutex_lock(&table->mutex);
+    for (size_t i = 0; i < table->count; i++) {
+        struct record_report *mine = scan->reports[i];
+        struct record_report *all = mine ? report_of(table->reports, i) : NULL;
+        if (!all)
+            continue;
+        if (mine->bad_lines > all->bad_lines) {
+            all->bad_lines = mine->bad_lines;
+            all->line = mine->line;
+            all->reason = mine->reason;
+        }
+        if (mine->failure.text[0])
+            all->failure = mine->failure;
+    }
+    (void)pthread_mutex_unlock(&table->mutex);
+}
+
+static void scan_free(void *state)
+{
+    struct scan *scan = state;
+    if (scan->reports)
+        hand_in_reports(scan);
+    free_reports(scan->reports, scan->table->count);
+    line_feed_free(scan->feed);
+    free(scan);
+}
+
+static struct scan *scan_new(struct record_table *table)
+{
+    struct scan *scan = calloc(1, sizeof *scan);
+    if (!scan)
+        return NULL;
+    scan->table = table;
+    scan->feed = line_feed_new(table->files, table->count, table->options.input_format);
+    scan->reports = calloc(table->count + 1, sizeof *scan->reports);
+    if (!scan->feed || !scan->reports) {
+        scan_free(scan);
+        return NULL;
+    }
+    return scan;
+}
+
 static void init_scan(duckdb_init_info info)
 {
     const struct duckdb_functions *duckdb = library_loaded();
-    struct scan *scan = calloc(1, sizeof *scan);
+    struct scan *scan = scan_new(duckdb->init_get_extra_info(info));
     if (!scan) {
         duckdb->init_set_error(info, "out of memory");
         return;
     }
-    scan->table = duckdb->init_get_extra_info(info);
     scan->count = (unsigned)duckdb->init_get_column_count(info);
     for (unsigned i = 0; i < scan->count; i++) {
         idx_t column = duckdb->init_get_column_index(info, i);
         scan->fields[i] = column < FIELD_COUNT ? (uint8_t)column : FIELD_UNKNOWN;
     }
-    duckdb->init_set_max_threads(info, scan->table->count < THREADS_MAX ? scan->table->count : THREADS_MAX);
-    duckdb->init_set_init_data(info, scan, free);
-}
-
-/* A query may read a file more than once: what its scans find is the same. */
-static void hand_in_report(struct worker *worker)
-{
-    struct record_table *table = worker->table;
-    struct record_report *all = &table->reports[worker->file];
-    const struct record_report *mine = &worker->report;
-    (void)pthread_mutex_lock(&table->mutex);
-    if (mine->bad_lines > all->bad_lines) {
-        all->bad_lines = mine->bad_lines;
-        all->line = mine->line;
-        all->reason = mine->reason;
-    }
-    if (mine->failure.text[0])
-        all->failure = mine->failure;
-    (void)pthread_mutex_unlock(&table->mutex);
-}
-
-static void close_input(struct worker *worker)
-{
-    if (!worker->input)
-        return;
-    input_free(TAKE(worker->input));
-    hand_in_report(worker);
+    duckdb->init_set_max_threads(info, line_feed_threads(scan->feed));
+    duckdb->init_set_init_data(info, scan, scan_free);
 }
 
 static void worker_free(void *state)
 {
     struct worker *worker = state;
-    close_input(worker);
+    input_free(worker->input);
+    line_reader_free(worker->reader);
+    line_scanner_done(&worker->scanner);
     free(worker);
 }
 
@@ -181,36 +256,42 @@ static void init_worker(duckdb_init_info info)
         duckdb->init_set_error(info, "out of memory");
         return;
     }
-    worker->table = duckdb->init_get_extra_info(info);
     duckdb->init_set_init_data(info, worker, worker_free);
 }
 
-static void note_bad_line(void *userdata, const char *path, uint64_t line, const char *reason)
+/* Where a chunk's rows go. */
+static void set_columns(struct line_columns *columns, const struct scan *scan, duckdb_data_chunk chunk)
 {
-    struct record_report *report = &((struct worker *)userdata)->report;
-    if (report->bad_lines++ > 0)
-        return;
-    report->line = line;
-    (void)fault_set(&report->reason, 0, "%s", reason);
+    const struct duckdb_functions *duckdb = library_loaded();
+    columns->count = 0;
+    columns->rows = 0;
+    columns->max = LINE_ROWS_MAX;
+    for (unsigned i = 0; i < scan->count; i++) {
+        if (scan->fields[i] == FIELD_UNKNOWN)
+            continue;
+        struct line_column *column = &columns->columns[columns->count++];
+        column->field = scan->fields[i];
+        column->type = field_catalogue[column->field].type;
+        column->data = duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, i));
+    }
 }
 
-/* The next file that nobody has taken; false when there is none. */
-static bool open_next(struct worker *worker, struct scan *scan)
+/* DuckDB's own masks are only made where they say something. */
+static void finish_columns(const struct line_columns *columns, const struct scan *scan,
+                           duckdb_data_chunk chunk)
 {
-    struct record_table *table = worker->table;
-    while (!worker->input) {
-        worker->file = atomic_fetch_add(&scan->next_file, 1);
-        if (worker->file >= table->count)
-            return false;
-        const struct input_options options = {
-            .format = table->options.input_format, .userdata = worker, .bad_line = note_bad_line};
-        worker->report = (struct record_report){0};
-        worker->bytes = 0;
-        if (input_open(&worker->input, table->files[worker->file]->path, &options, &worker->report.failure) <
-            0)
-            hand_in_report(worker);
+    const struct duckdb_functions *duckdb = library_loaded();
+    const struct line_column *column = columns->columns;
+    for (unsigned i = 0; i < scan->count; i++) {
+        if (scan->fields[i] == FIELD_UNKNOWN)
+            continue;
+        if (column->has_null) {
+            duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, i);
+            duckdb->vector_ensure_validity_writable(vector);
+            memcpy(duckdb->vector_get_validity(vector), column->valid, sizeof column->valid);
+        }
+        column++;
     }
-    return true;
 }
 
 static uint64_t number_or(const struct record *record, enum field_id field, uint64_t otherwise)
@@ -251,24 +332,67 @@ static void put_record(const struct scan *scan, duckdb_data_chunk chunk, idx_t r
     }
 }
 
-/* Rows of the worker's file, up to a chunk of them; closes the file at its end. */
-static idx_t fill_from_input(struct worker *worker, const struct scan *scan, duckdb_data_chunk chunk)
+/* Rows of a file that is no text, up to a chunk of them; closes the file at its end. */
+static idx_t fill_from_input(struct worker *worker, duckdb_data_chunk chunk)
 {
-    struct record_table *table = worker->table;
+    struct record_table *table = worker->scan->table;
+    struct fault fault;
     idx_t rows = 0;
-    idx_t max = library_loaded()->vector_size();
     const struct record *record;
     int r = 1;
-    while (rows < max && (r = input_next(worker->input, &record, &worker->report.failure)) > 0)
+    while (rows < LINE_ROWS_MAX && (r = input_next(worker->input, &record, &fault)) > 0)
         if (is_in_time(table, record))
-            put_record(scan, chunk, rows++, record);
+            put_record(worker->scan, chunk, rows++, record);
     uint64_t bytes = input_counts(worker->input).bytes;
     atomic_fetch_add_explicit(&table->bytes, bytes - worker->bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&table->rows, rows, memory_order_relaxed);
     worker->bytes = bytes;
+    if (r < 0)
+        note_failure(worker, &fault);
     if (r <= 0)
-        close_input(worker);
+        input_free(TAKE(worker->input));
     return rows;
+}
+
+static idx_t fill_from_lines(struct worker *worker, duckdb_data_chunk chunk)
+{
+    struct line_columns *columns = &worker->columns;
+    set_columns(columns, worker->scan, chunk);
+    line_scanner_take(&worker->scanner, &worker->block, columns);
+    finish_columns(columns, worker->scan, chunk);
+    return columns->rows;
+}
+
+/* The next lines or file; false when all are taken. */
+static bool take_next(struct worker *worker)
+{
+    struct record_table *table = worker->scan->table;
+    struct fault fault;
+    int r = line_reader_next(worker->reader, &worker->block, &worker->file, &fault);
+    atomic_fetch_add_explicit(&table->bytes, line_reader_bytes(worker->reader), memory_order_relaxed);
+    if (r == LINE_FEED_INPUT) {
+        const struct input_options options = {
+            .format = table->options.input_format, .userdata = worker, .bad_line = note_bad_record};
+        worker->bytes = 0;
+        r = input_open(&worker->input, table->files[worker->file]->path, &options, &fault);
+        r = r < 0 ? r : LINE_FEED_INPUT;
+    }
+    if (r < 0)
+        note_failure(worker, &fault);
+    return r != LINE_FEED_END;
+}
+
+/* What a thread needs, when it is called for the first time. */
+static bool begin_worker(struct worker *worker, struct scan *scan)
+{
+    if (worker->scan)
+        return true;
+    worker->scanner = (struct line_scanner){.since_s = scan->table->options.since_s,
+                                            .until_s = scan->table->options.until_s,
+                                            .userdata = worker,
+                                            .bad_line = note_bad_line};
+    worker->reader = line_reader_new(scan->feed, &worker->scanner);
+    worker->scan = worker->reader ? scan : NULL;
+    return worker->reader;
 }
 
 static void next_rows(duckdb_function_info info, duckdb_data_chunk chunk)
@@ -277,8 +401,17 @@ static void next_rows(duckdb_function_info info, duckdb_data_chunk chunk)
     struct worker *worker = duckdb->function_get_local_init_data(info);
     struct scan *scan = duckdb->function_get_init_data(info);
     idx_t rows = 0;
-    while (rows == 0 && open_next(worker, scan))
-        rows = fill_from_input(worker, scan, chunk);
+    if (!begin_worker(worker, scan)) {
+        duckdb->function_set_error(info, "out of memory");
+        return;
+    }
+    do {
+        if (worker->input)
+            rows = fill_from_input(worker, chunk);
+        else if (worker->block.at < worker->block.end)
+            rows = fill_from_lines(worker, chunk);
+    } while (rows == 0 && (worker->input || worker->block.at < worker->block.end || take_next(worker)));
+    atomic_fetch_add_explicit(&scan->table->rows, rows, memory_order_relaxed);
     duckdb->data_chunk_set_size(chunk, rows);
 }
 

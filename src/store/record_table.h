@@ -15,7 +15,6 @@
 
 /* What was wrong with a file: the first bad line, and how many there were. */
 struct record_report {
-    char *name; /* of the file, borrowed */
     uint64_t bad_lines;
     uint64_t line; /* of the first */
     struct fault reason;
@@ -46,5 +45,6 @@ uint64_t record_table_bytes(const struct record_table *table);
 uint64_t record_table_bytes_total(const struct record_table *table);
 uint64_t record_table_rows(const struct record_table *table);
 
-/* What the last query found of the file with that index; not while one runs. */
+/* What the queries so far found of the file with that index, NULL for nothing; not while one runs. */
 const struct record_report *record_table_report(const struct record_table *table, size_t index);
+const char *record_table_name(const struct record_table *table, size_t index);
