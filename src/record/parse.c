@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "record/value.h"
 
 /*
@@ -25,15 +26,6 @@ static uint64_t load_bytes(const char *at, const char *end)
     else
         memcpy(&word, at, (size_t)(end - at));
     return le64toh(word);
-}
-
-/* The number in the lowest `count` (1 to 8) bytes of a word of digits 0..9, the first digit lowest. */
-static uint64_t sum_digits(uint64_t digits, unsigned count)
-{
-    digits <<= 64 - 8 * count;
-    digits = (digits * 10 + (digits >> 8)) & 0x00ff00ff00ff00ffULL;
-    digits = (digits * 100 + (digits >> 16)) & 0x0000ffff0000ffffULL;
-    return (digits * 10000 + (digits >> 32)) & 0xffffffffULL;
 }
 
 /* A word of ASCII without control characters. */
@@ -67,7 +59,7 @@ static const char *scan_number(const char *at, const char *end, uint64_t max, st
     unsigned count = count_leading_digits(digits);
     if (count == 0 || (count > 1 && (digits & 0xff) == 0)) /* leading zeros are written differently */
         return NULL;
-    uint64_t number = sum_digits(digits, count);
+    uint64_t number = num_sum_digits(digits, count);
     at += count;
     if (count == 8)
         for (; at < end && (unsigned char)(*at - '0') <= 9 && number < UINT64_MAX / 100; at++)
@@ -91,7 +83,7 @@ static const char *scan_ipv4(const char *at, const char *end)
             return NULL;
         bool zero_leads = (digits & 0xff) == 0 && count > 1;
         bool is_followed = part == 3 || (word >> (8 * count) & 0xff) == '.';
-        if (zero_leads | !is_followed | (sum_digits(digits, count) > 255))
+        if (zero_leads | !is_followed | (num_sum_digits(digits, count) > 255))
             return NULL;
         at += count + (part < 3);
     }
