@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "answer/reading.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "bpf/parse.h"
 #include "flow/flow.h"
 #include "policy/decide.h"
@@ -384,31 +384,22 @@ static int add_evidence(struct diagnosis *found, size_t first, size_t count, con
     return 0;
 }
 
-static void format_time(char *to, size_t size, uint64_t second)
-{
-    time_t when = (time_t)second;
-    struct tm parts;
-    if (!gmtime_r(&when, &parts) || strftime(to, size, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        (void)snprintf(to, size, "%" PRIu64, second);
-}
-
 /* What one interface says of one direction with one verdict. */
 static int tell_run(struct diagnosis *found, size_t first, size_t count)
 {
     const struct sighting *run = &found->sightings.items[first];
-    char from[32];
-    char to[32];
+    char from[CLOCK_TEXT_MAX];
+    char to[CLOCK_TEXT_MAX];
     uint64_t packets = 0;
     uint64_t last = 0;
     for (size_t i = 0; i < count; i++) {
         packets += run[i].packets;
         last = run[i].end_s > last ? run[i].end_s : last;
     }
-    format_time(from, sizeof from, run->start_s);
-    format_time(to, sizeof to, last);
     return add_evidence(found, first, count, "%s was %s on %s: %" PRIu64 " packets from %s to %s.",
                         run->response ? "The answer" : "The request", run->rejected ? "rejected" : "accepted",
-                        run->interface_id, packets, from, to);
+                        run->interface_id, packets, clock_format_utc(from, run->start_s),
+                        clock_format_utc(to, last));
 }
 
 static int tell_conversation(struct diagnosis *found, size_t first, size_t count)

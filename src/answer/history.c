@@ -11,7 +11,7 @@
 #define EPHEMERAL_MIN 32768 /* ports that clients take by default begin here, or above */
 
 /* State of a conversation: noted, then what the documents say to its beginning. */
-enum { STATE_FREE, STATE_NOTED, STATE_TRACKED, STATE_NOT_TRACKED, STATE_UNSURE };
+enum { STATE_FREE, STATE_NOTED, STATE_TRACKED, STATE_NOT_TRACKED, STATE_REJECTED, STATE_UNSURE };
 
 enum {
     SYN_INGRESS = 1, /* some record of that direction has SYN without ACK: it began here */
@@ -102,17 +102,19 @@ static uint8_t beginner(const struct connection *found, const struct policy *pol
  * was is a matter of the records: the first side settles it for both.
  */
 static uint8_t decide_beginning(struct connection *found, enum history_side side, const struct policy *policy,
-                                const struct policy_interface *interface, const struct policy_packet *packet)
+                                const struct policy_interface *interface, const struct policy_packet *packet,
+                                struct decision *ret)
 {
     struct policy_packet turned = turn(packet);
-    struct decision decision;
     if (side == HISTORY_SIDE)
         found->direction = beginner(found, policy, interface, packet);
     policy_decide(policy, interface, packet->egress == found->direction ? packet : &turned,
-                  (struct connection_view){0}, &decision);
-    if (decision.verdict == VERDICT_UNKNOWN)
+                  (struct connection_view){0}, ret);
+    if (ret->verdict == VERDICT_UNKNOWN)
         return STATE_UNSURE;
-    return decision.verdict == VERDICT_ACCEPT && decision.tracked ? STATE_TRACKED : STATE_NOT_TRACKED;
+    if (ret->verdict == VERDICT_REJECT)
+        return STATE_REJECTED;
+    return ret->tracked ? STATE_TRACKED : STATE_NOT_TRACKED;
 }
 
 /* How the conversation so far bears on a record of the direction that did not begin it. */
@@ -158,13 +160,22 @@ void history_decide(const struct history *history, struct connection *found, enu
     *ret_reply = false;
     if (found) {
         uint8_t *state = side == HISTORY_SIDE ? &found->state : &found->other_state;
-        if (*state <= STATE_NOTED)
-            *state = decide_beginning(found, side, policy, interface, &record->packet);
+        bool is_first = *state <= STATE_NOTED;
+        if (is_first)
+            *state = decide_beginning(found, side, policy, interface, &record->packet, ret);
         *ret_reply = record->packet.egress != found->direction;
+        if (is_first && !*ret_reply)
+            return; /* it is the beginning itself */
         if (*ret_reply)
             reply = view_reply(history, found, *state, interface, record);
     }
     policy_decide(policy, interface, &record->packet, reply, ret);
+}
+
+bool history_was_admitted(const struct connection *found, enum history_side side)
+{
+    uint8_t state = side == HISTORY_SIDE ? found->state : found->other_state;
+    return state == STATE_TRACKED || state == STATE_NOT_TRACKED;
 }
 
 void history_carry_on(struct connection *found, const struct history_record *record)

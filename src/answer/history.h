@@ -45,6 +45,9 @@ struct connection *history_find(const struct history *history, const struct hist
 void history_decide(const struct history *history, struct connection *found, enum history_side side,
                     const struct policy *policy, const struct policy_interface *interface,
                     const struct history_record *record, struct decision *ret, bool *ret_reply);
+
+/* Whether the conversation's beginning was let through, once a record of it was decided. */
+bool history_was_admitted(const struct connection *found, enum history_side side);
 void history_carry_on(struct connection *found, const struct history_record *record);
 
 void history_done(struct history *history);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "answer/reading.h"
 
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -12,18 +11,6 @@
 static void input_cleanup(struct input **input)
 {
     input_free(*input);
-}
-
-bool reading_is_word(const struct value *value, const char *word)
-{
-    size_t len = strlen(word);
-    return value->kind == VALUE_TEXT && value->len == len && memcmp(value->text, word, len) == 0;
-}
-
-uint64_t reading_number(const struct record *record, enum field_id field, uint64_t absent)
-{
-    const struct value *value = &record->values[field];
-    return value->kind == VALUE_NUMBER ? value->number : absent;
 }
 
 bool reading_address(const struct value *value, struct address *ret)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/address.h"
 #include "base/fault.h"
@@ -21,8 +22,18 @@ struct reading {
     bool has_direction; /* flow-direction was recorded */
 };
 
-bool reading_is_word(const struct value *value, const char *word);
-uint64_t reading_number(const struct record *record, enum field_id field, uint64_t absent);
+/* In the header, so that lengths of constant words are constants. */
+static inline bool reading_is_word(const struct value *value, const char *word)
+{
+    size_t len = strlen(word);
+    return value->kind == VALUE_TEXT && value->len == len && memcmp(value->text, word, len) == 0;
+}
+
+static inline uint64_t reading_number(const struct record *record, enum field_id field, uint64_t absent)
+{
+    const struct value *value = &record->values[field];
+    return value->kind == VALUE_NUMBER ? value->number : absent;
+}
 
 /* False when the value is no address. Records out of text keep their addresses as such. */
 bool reading_address(const struct value *value, struct address *ret);

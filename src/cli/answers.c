@@ -132,23 +132,28 @@ static void print_reason(struct buf *buf, const struct explained *explained)
         buf_printf(buf, " The record contradicts this; perhaps: %s.", explained->perhaps);
 }
 
-static void json_phrase(struct buf *buf, const struct explained *explained)
+void answers_print_verdict(struct buf *buf, const struct explained *explained)
 {
-    static const char *const agreements[] = {"null", "true", "false"};
     const struct decision *decision = &explained->decision;
     AUTO_BUF struct buf reason = BUF_INIT(PHRASE_MAX);
-    json_text(buf, ",\"flow-direction\":",
-              explained->missing         ? NULL
-              : explained->packet.egress ? "egress"
-                                         : "ingress");
-    json_text(buf, ",\"verdict\":", verdict_name(decision->verdict));
-    buf_printf(buf, ",\"agrees\":%s", agreements[explained->agreement]);
+    json_text(buf, "\"verdict\":", verdict_name(decision->verdict));
     json_text(buf, ",\"decided_by\":", decider_name(decision->decider));
     json_rule(buf, decision->group_rule);
     json_acl_entry(buf, explained);
     json_route(buf, decision);
     print_reason(&reason, explained);
     json_text(buf, ",\"because\":", buf_string(&reason));
+}
+
+static void json_phrase(struct buf *buf, const struct explained *explained)
+{
+    static const char *const agreements[] = {"null", "true", "false"};
+    json_text(buf, ",\"flow-direction\":",
+              explained->missing         ? NULL
+              : explained->packet.egress ? "egress"
+                                         : "ingress");
+    buf_printf(buf, ",\"agrees\":%s,", agreements[explained->agreement]);
+    answers_print_verdict(buf, explained);
     buf_text(buf, "}\n");
 }
 

@@ -20,4 +20,7 @@ struct answers {
 
 /* One JSON object, or a line of the record with its verdict and a line of reasons. */
 void answers_print(struct answers *answers, const struct explained *explained, struct buf *to);
+
+/* JSON members of the decision alone, from "verdict" to "because", without braces. */
+void answers_print_verdict(struct buf *buf, const struct explained *explained);
 void answers_done(struct answers *answers);

@@ -30,6 +30,7 @@ const struct command *const commands[] = {
     &command_replay,
     &command_show_status,
     &command_top,
+    &command_whatif,
     NULL,
 };
 

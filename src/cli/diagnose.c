@@ -7,7 +7,6 @@
 
 #include "answer/diagnose.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/nearest.h"
 #include "base/num.h"
 #include "cli/command.h"
@@ -56,10 +55,8 @@ static const struct option options[] = {
                 "tcp, udp, icmp, icmpv6 or a number; default: tcp with --port, else any"),
     TEXT_OPTION("from", from, "FILE", RECORDS_FROM_HELP),
     TEXT_OPTION("input-format", input_format, "FORMAT", RECORDS_FORMAT_HELP),
-    TEXT_OPTION("since", since, "TIME",
-                "leave out records that end before: 2026-01-31T12:00:00Z, seconds since the epoch, "
-                "or 15m, 2h, 7d ago"),
-    TEXT_OPTION("until", until, "TIME", "leave out records that start after"),
+    TEXT_OPTION("since", since, "TIME", WHEN_SINCE_HELP),
+    TEXT_OPTION("until", until, "TIME", WHEN_UNTIL_HELP),
     TEXT_OPTION("at", at, "TIME", "the five minutes before and after"),
     TEXT_OPTION("policy", policy, "DIR", "AWS documents, to name the rule as explain does"),
     TEXT_OPTION("expect", expect, "OUTCOME", "exit with 0 if this is the outcome, and with 1 if not"),
@@ -157,26 +154,14 @@ static int read_end(const char *option, const char *text, struct endpoint *ret, 
     return 0;
 }
 
-static int read_time(const char *option, const char *text, uint64_t *ret, struct fault *fault)
-{
-    if (text && !when_parse(text, clock_wall_ns() / NS_PER_S, ret))
-        return fault_set(fault, -EINVAL,
-                         "--%s '%s': a time as 2026-01-31T12:00:00Z, seconds since the epoch, or 15m is due",
-                         option, text);
-    return 0;
-}
-
 static int read_times(const struct settings *settings, struct question *question, struct fault *fault)
 {
     uint64_t at;
-    question->until_s = UINT64_MAX;
     if (settings->at && (settings->since || settings->until))
         return fault_set(fault, -EINVAL, "--at, or --since and --until: not both");
-    int r = read_time("since", settings->since, &question->since_s, fault);
+    int r = when_read_range(settings->since, settings->until, &question->since_s, &question->until_s, fault);
     if (r == 0)
-        r = read_time("until", settings->until, &question->until_s, fault);
-    if (r == 0)
-        r = read_time("at", settings->at, &at, fault);
+        r = when_read("at", settings->at, &at, fault);
     if (r == 0 && settings->at) {
         question->since_s = at > AROUND_S ? at - AROUND_S : 0;
         question->until_s = at + AROUND_S;

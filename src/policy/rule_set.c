@@ -32,7 +32,18 @@ static int compare_keys(const void *a, const void *b)
 }
 
 /* The interval that holds the key. The first begins at 0, so there always is one. */
-static size_t find(const struct rule_cuts *cuts, rule_key key)
+static size_t find_narrow(const struct rule_cuts *cuts, uint32_t key)
+{
+    const uint32_t *base = cuts->narrow;
+    for (size_t left = cuts->count; left > 1;) {
+        size_t half = left / 2;
+        base = base[half] <= key ? base + half : base;
+        left -= half;
+    }
+    return (size_t)(base - cuts->narrow);
+}
+
+static size_t find_wide(const struct rule_cuts *cuts, rule_key key)
 {
     const rule_key *base = cuts->keys;
     for (size_t left = cuts->count; left > 1;) {
@@ -43,7 +54,25 @@ static size_t find(const struct rule_cuts *cuts, rule_key key)
     return (size_t)(base - cuts->keys);
 }
 
-static int cut(struct rule_cuts *cuts, const struct spans *spans)
+static size_t find(const struct rule_cuts *cuts, rule_key key)
+{
+    return cuts->narrow && key <= UINT32_MAX ? find_narrow(cuts, (uint32_t)key) : find_wide(cuts, key);
+}
+
+/* Of the axes of selectors and IPv4 addresses; an end beyond them begins no interval that anything is looked
+ * up in. */
+static int narrow(struct rule_cuts *cuts)
+{
+    if (cuts->keys[cuts->count - 1] > (rule_key)UINT32_MAX + 1)
+        return 0;
+    cuts->count -= cuts->keys[cuts->count - 1] > UINT32_MAX;
+    cuts->narrow = calloc(cuts->count, sizeof *cuts->narrow);
+    for (size_t i = 0; cuts->narrow && i < cuts->count; i++)
+        cuts->narrow[i] = (uint32_t)cuts->keys[i];
+    return cuts->narrow ? 0 : -ENOMEM;
+}
+
+static int cut(struct rule_cuts *cuts, enum rule_axis axis, const struct spans *spans)
 {
     rule_key *keys = calloc(spans->count * 2 + 1, sizeof *keys);
     if (!keys)
@@ -61,7 +90,7 @@ static int cut(struct rule_cuts *cuts, const struct spans *spans)
             keys[kept++] = keys[i];
     cuts->keys = keys;
     cuts->count = kept;
-    return 0;
+    return axis == AXIS_IPV6 ? 0 : narrow(cuts);
 }
 
 static int fill(struct rule_cuts *cuts, size_t words, const struct spans *spans)
@@ -82,8 +111,8 @@ static int fill(struct rule_cuts *cuts, size_t words, const struct spans *spans)
 int rule_set_init(struct rule_set *set, uint32_t count, const struct spans spans[static RULE_AXES])
 {
     *set = (struct rule_set){.count = count, .words = count / 64 + 1};
-    for (int axis = 0; axis < RULE_AXES; axis++) {
-        int r = cut(&set->cuts[axis], &spans[axis]);
+    for (enum rule_axis axis = 0; axis < RULE_AXES; axis++) {
+        int r = cut(&set->cuts[axis], axis, &spans[axis]);
         if (r == 0)
             r = fill(&set->cuts[axis], set->words, &spans[axis]);
         if (r < 0) {
@@ -98,6 +127,7 @@ void rule_set_done(struct rule_set *set)
 {
     for (int axis = 0; axis < RULE_AXES; axis++) {
         free(set->cuts[axis].keys);
+        free(set->cuts[axis].narrow);
         free(set->cuts[axis].bits);
     }
     *set = (struct rule_set){0};

@@ -41,8 +41,10 @@ struct rule_set {
     uint32_t count; /* rules */
     size_t words;   /* of 64 bits for a bit per rule */
     struct rule_cuts {
-        rule_key *keys; /* owned; where the intervals begin, ascending; the first is 0 */
-        uint64_t *bits; /* owned; `words` for each interval */
+        rule_key *keys;   /* owned; where the intervals begin, ascending; the first is 0 */
+        uint32_t *narrow; /* owned; the same where they have no more than 32 bits, which is searched faster;
+                             or NULL */
+        uint64_t *bits;   /* owned; `words` for each interval */
         size_t count;
     } cuts[RULE_AXES];
 };
