@@ -28,6 +28,7 @@ const struct command *const commands[] = {
     &command_manual,
     &command_query,
     &command_replay,
+    &command_schema,
     &command_show_status,
     &command_top,
     &command_whatif,

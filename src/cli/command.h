@@ -38,6 +38,7 @@ extern const struct command command_import;
 extern const struct command command_manual;
 extern const struct command command_query;
 extern const struct command command_replay;
+extern const struct command command_schema;
 extern const struct command command_show_status; /* command_status() is taken */
 extern const struct command command_top;
 extern const struct command command_whatif;

@@ -16,8 +16,8 @@ static void tell(void *userdata, const char *line)
     (void)command_fail(from->command, EXIT_DATA, "%s", line);
 }
 
-static int read_time(const struct from_settings *settings, const char *option, const char *text,
-                     uint64_t *ret, struct fault *fault)
+int from_read_time(const struct from_settings *settings, const char *option, const char *text, uint64_t *ret,
+                   struct fault *fault)
 {
     uint64_t now_s = clock_wall_ns() / NS_PER_S;
     if (!text)
@@ -58,9 +58,9 @@ int from_open(struct from *ret, const struct command *command, const struct from
               struct fault *fault)
 {
     *ret = (struct from){.command = command, .until_s = UINT64_MAX};
-    int r = read_time(settings, "since", settings->since, &ret->since_s, fault);
+    int r = from_read_time(settings, "since", settings->since, &ret->since_s, fault);
     if (r == 0)
-        r = read_time(settings, "until", settings->until, &ret->until_s, fault);
+        r = from_read_time(settings, "until", settings->until, &ret->until_s, fault);
     if (r < 0)
         return r;
     ret->has_input_format = settings->input_format != NULL;

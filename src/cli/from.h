@@ -56,6 +56,10 @@ int from_open(struct from *ret, const struct command *command, const struct from
               struct fault *fault) MUST_USE;
 void from_close(struct from *from);
 
+/* The time that `text` names, written as --`option`; NULL leaves *ret as it is. */
+int from_read_time(const struct from_settings *settings, const char *option, const char *text, uint64_t *ret,
+                   struct fault *fault) MUST_USE;
+
 /* A session over them. `where` may be NULL. */
 int from_open_session(struct flow_session **ret, const struct from *from, const char *where,
                       struct fault *fault) MUST_USE;

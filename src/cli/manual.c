@@ -6,6 +6,7 @@
 #include "base/macro.h"
 #include "base/troff.h"
 #include "cli/command.h"
+#include "cli/named.h"
 #include "daemon/config.h"
 #include "record/field.h"
 
@@ -169,15 +170,28 @@ static void write_fields_page(struct buf *page)
                    ".BR flowlog.yaml (5)\n");
 }
 
+static void write_queries_page(struct buf *page)
+{
+    write_head(page, "flowlog-queries", 7, "The named queries of flowlog query");
+    buf_text(
+        page,
+        ".SH DESCRIPTION\nQuestions that people ask of flow logs. Each takes, besides its own parameters,\n"
+        ".IR since= ,\n.I until=\nand\n.IR limit= .\nParameters are checked by their type. The same SQL "
+        "runs on DuckDB,\nAthena, Trino, Spark and ClickHouse. Fields that records lack are null there: a "
+        "query that\ncannot do without one says so.\n.SH EXAMPLE\n.TP\n.B flowlog query port\\-scans "
+        "min\\-ports=50 since=1d\nprints the scans of the last day.\n.SH QUERIES\n");
+    named_manual(page);
+    buf_text(page, ".SH SEE ALSO\n.BR flowlog\\-query (1),\n.BR flowlog\\-schema (1)\n");
+}
+
 /* Those that are not about one command. A name and a section, where a command has that name as well. */
 static const struct {
     const char *name;
     void (*write)(struct buf *page);
 } pages[] = {
-    {"flowlog", write_overview_page},
-    {"flowlog.yaml", write_configuration_page},
-    {"flowlog-fields.7", write_fields_page},
-    {"flowlog-metrics", write_metrics_page},
+    {"flowlog", write_overview_page},        {"flowlog.yaml", write_configuration_page},
+    {"flowlog-fields.7", write_fields_page}, {"flowlog-metrics", write_metrics_page},
+    {"flowlog-queries", write_queries_page},
 };
 
 static bool write_page(struct buf *page, const char *name)
@@ -212,7 +226,7 @@ static int run(const struct command *command, int argc, char **argv)
 const struct command command_manual = {
     .name = "manual",
     .summary = "Print a manual page, for man(1) to show",
-    .operands = "[COMMAND|flowlog.yaml|flowlog-fields.7|flowlog-metrics]",
+    .operands = "[COMMAND|flowlog.yaml|flowlog-fields.7|flowlog-metrics|flowlog-queries]",
     .details = "The page is the one that is installed, so this serves where none is.",
     .example = "flowlog manual replay | man -l -",
     .outcome = "shows the manual page of 'flowlog replay'",
