@@ -112,14 +112,22 @@ int from_answer(const struct from_question *question)
     struct flow_session *session = NULL;
     int status = EXIT_DATA;
     int r = from_open(&from, question->command, question->from, &fault);
+    if (r == 0 && sources_count(from.sources) == 0 && sources_faults(from.sources) > 0) {
+        status = sources_unreachable(from.sources) ? EXIT_UNREACHABLE : EXIT_DATA;
+        from_close(&from);
+        return status; /* nothing of what was asked for is there: no answer */
+    }
     if (r == 0)
         r = from_open_session(&session, &from, question->where, &fault);
     if (r < 0)
         status = command_fail(question->command, command_status(r), "%s", fault.text);
     else
         status = answer(question, session, &fault);
+    bool unreachable = r == 0 && sources_unreachable(from.sources);
     bool incomplete = r == 0 && flow_session_tell_faults(session) + sources_faults(from.sources) > 0;
     flow_session_close(session);
     from_close(&from);
-    return incomplete && status <= EXIT_NO ? EXIT_DATA : status;
+    if (!incomplete || status > EXIT_NO)
+        return status;
+    return unreachable ? EXIT_UNREACHABLE : EXIT_DATA;
 }

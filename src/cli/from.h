@@ -28,8 +28,8 @@ struct from_settings {
     }
 #define FROM_OPTIONS(settings, member)                                                                       \
     FROM_OPTION("from", "SOURCE", OPTION_LIST, settings, member.from,                                        \
-                "records: a file, a folder, a glob in quotes or - (standard input); given again, the "       \
-                "next; default: the daemon's store"),                                                        \
+                "records: a file, a folder, a glob in quotes, - (standard input), s3://BUCKET/PREFIX or "    \
+                "cloudwatch:LOG-GROUP; given again, the next; default: the daemon's store"),                 \
         FROM_OPTION("input-format", "FORMAT", OPTION_TEXT, settings, member.input_format,                    \
                     "fields of lines that no header line precedes; default: default"),                       \
         FROM_OPTION("since", "TIME", OPTION_TEXT, settings, member.since,                                    \
@@ -39,6 +39,10 @@ struct from_settings {
                     "leave out records that start after"),                                                   \
         FROM_OPTION("local-time", NULL, OPTION_FLAG, settings, member.local_time,                            \
                     "times are of this host's time zone, not UTC"),                                          \
+        FROM_OPTION("endpoint", "URL", OPTION_TEXT, settings, member.endpoint,                               \
+                    "address of S3 and CloudWatch Logs; default: as AWS's tools find it"),                   \
+        FROM_OPTION("region", "REGION", OPTION_TEXT, settings, member.region,                                \
+                    "region of S3 and CloudWatch Logs; default: likewise"),                                  \
         FROM_OPTION("state", "DIR", OPTION_TEXT, settings, member.state,                                     \
                     "the daemon's state folder, where its store is; default: " CONFIG_STATE_DEFAULT)
 
@@ -51,7 +55,8 @@ struct from {
     uint64_t since_s, until_s;
 };
 
-/* -EINVAL for options that cannot be understood. What cannot be read is told on standard error. */
+/* -EINVAL for options that cannot be understood. What cannot be read is told on standard
+ * error. */
 int from_open(struct from *ret, const struct command *command, const struct from_settings *settings,
               struct fault *fault) MUST_USE;
 void from_close(struct from *from);
@@ -74,7 +79,8 @@ struct from_question {
 };
 
 /*
- * Opens, asks, prints, tells what could not be read. The exit status: EXIT_NO without a row, EXIT_USAGE for
- * SQL that does not parse or bind, EXIT_DATA when something could not be read, though the rest is answered.
+ * Opens, asks, prints, tells what could not be read. The exit status: EXIT_NO without a row,
+ * EXIT_USAGE for SQL that does not parse or bind, EXIT_DATA when something could not be read,
+ * though the rest is answered.
  */
 int from_answer(const struct from_question *question);

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/gzip.h"
+#include "base/zstd_reader.h"
 
 #define RAW_SIZE (256 * 1024)
 #define MAGIC_LEN 4
@@ -18,8 +19,9 @@
 struct source {
     const char *path; /* borrowed */
     int fd;
-    bool at_end; /* of the file; bytes may still be held */
-    struct gzip_reader *gzip;
+    bool at_end;              /* of the file; bytes may still be held */
+    struct gzip_reader *gzip; /* at most one of both */
+    struct zstd_reader *zstd;
     uint64_t position;
     uint64_t size;
     const uint8_t *held; /* read from the file, not taken yet */
@@ -27,14 +29,7 @@ struct source {
     uint8_t raw[RAW_SIZE];
 };
 
-static const struct {
-    uint8_t bytes[MAGIC_LEN];
-    const char *what;
-} foreign_forms[] = {
-    {{'P', 'A', 'R', '1'},
-     "Parquet, which has its index at the end and cannot be read from a pipe: save it to a file"},
-    {{0x28, 0xb5, 0x2f, 0xfd}, "a zstd file, which cannot be read; text, gzip, JSON and Parquet can"},
-};
+static const uint8_t parquet_magic[MAGIC_LEN] = {'P', 'A', 'R', '1'};
 
 void source_free(struct source *source)
 {
@@ -43,6 +38,7 @@ void source_free(struct source *source)
     if (source->fd > STDIN_FILENO)
         (void)close(source->fd);
     gzip_reader_free(source->gzip);
+    zstd_reader_free(source->zstd);
     free(source);
 }
 
@@ -75,12 +71,17 @@ static int read_magic(struct source *source, struct fault *fault)
             return (int)got;
         source->held_len += (size_t)got;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(foreign_forms); i++)
-        if (source->held_len >= MAGIC_LEN && memcmp(source->raw, foreign_forms[i].bytes, MAGIC_LEN) == 0)
-            return fault_set(fault, -ENOTSUP, "%s: %s", source->path, foreign_forms[i].what);
-    if (gzip_is_magic(source->held, source->held_len) && gzip_reader_new(&source->gzip) < 0)
-        return fault_set(fault, -ENOMEM, "%s: out of memory", source->path);
-    return 0;
+    if (source->held_len >= MAGIC_LEN && memcmp(source->raw, parquet_magic, MAGIC_LEN) == 0)
+        return fault_set(
+            fault, -ENOTSUP,
+            "%s: Parquet, which has its index at the end and cannot be read from a pipe: save it to a file",
+            source->path);
+    int r = 0;
+    if (gzip_is_magic(source->held, source->held_len))
+        r = gzip_reader_new(&source->gzip);
+    else if (zstd_is_magic(source->held, source->held_len))
+        r = zstd_reader_new(&source->zstd);
+    return r < 0 ? fault_set(fault, r, "%s: out of memory", source->path) : 0;
 }
 
 int source_open(struct source **ret, const char *path, struct fault *fault)
@@ -114,20 +115,33 @@ static ssize_t read_plain(struct source *source, void *to, size_t cap, struct fa
     return (ssize_t)len;
 }
 
-static ssize_t read_gzip(struct source *source, void *to, size_t cap, struct fault *fault)
+static int inflate(struct source *source, void *to, size_t cap, size_t *ret_len)
 {
+    return source->gzip
+               ? gzip_reader_inflate(source->gzip, &source->held, &source->held_len, to, cap, ret_len)
+               : zstd_reader_inflate(source->zstd, &source->held, &source->held_len, to, cap, ret_len);
+}
+
+static bool is_complete(const struct source *source)
+{
+    return source->gzip ? gzip_reader_is_complete(source->gzip) : zstd_reader_is_complete(source->zstd);
+}
+
+static ssize_t read_compressed(struct source *source, void *to, size_t cap, struct fault *fault)
+{
+    const char *form = source->gzip ? "gzip" : "zstd";
     for (;;) {
         size_t len;
-        int r = gzip_reader_inflate(source->gzip, &source->held, &source->held_len, to, cap, &len);
+        int r = inflate(source, to, cap, &len);
         if (len > 0) /* a fault shows again at the next call */
             return (ssize_t)len;
         if (r < 0)
-            return fault_set(fault, r, "%s: the gzip data are damaged before byte %llu", source->path,
+            return fault_set(fault, r, "%s: the %s data are damaged before byte %llu", source->path, form,
                              (unsigned long long)source->position);
-        if (source->at_end && gzip_reader_is_complete(source->gzip))
+        if (source->at_end && is_complete(source))
             return 0;
         if (source->at_end)
-            return fault_set(fault, -EBADMSG, "%s: the gzip stream is cut off at byte %llu", source->path,
+            return fault_set(fault, -EBADMSG, "%s: the %s stream is cut off at byte %llu", source->path, form,
                              (unsigned long long)source->position);
         ssize_t got = read_file(source, source->raw, RAW_SIZE, fault);
         if (got < 0)
@@ -139,7 +153,8 @@ static ssize_t read_gzip(struct source *source, void *to, size_t cap, struct fau
 
 ssize_t source_read(struct source *source, void *to, size_t cap, struct fault *fault)
 {
-    return source->gzip ? read_gzip(source, to, cap, fault) : read_plain(source, to, cap, fault);
+    return source->gzip || source->zstd ? read_compressed(source, to, cap, fault)
+                                        : read_plain(source, to, cap, fault);
 }
 
 uint64_t source_position(const struct source *source)

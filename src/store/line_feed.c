@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/gzip.h"
+#include "base/zstd_reader.h"
 #include "record/source.h"
 
 #define RANGE_SIZE                                                                                           \
@@ -405,13 +407,10 @@ static struct shared_file *claim_range(struct line_feed *feed, uint64_t *ret_num
 static bool share_file(struct line_reader *reader, size_t file, int *fd)
 {
     struct line_feed *feed = reader->feed;
-    static const uint8_t zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
-    static const uint8_t gzip[] = {0x1f, 0x8b};
     off_t size = lseek(*fd, 0, SEEK_END);
     int error = 0;
     size_t held = size > 0 ? read_at(*fd, reader->buffer, TAIL_SIZE, 0, &error) : 0;
-    if (held < sizeof zstd || memcmp(reader->buffer, zstd, sizeof zstd) == 0 ||
-        memcmp(reader->buffer, gzip, sizeof gzip) == 0)
+    if (zstd_is_magic(reader->buffer, held) || gzip_is_magic(reader->buffer, held))
         return false;
     char first = first_byte(reader->buffer, reader->buffer + held);
     if (first == '{' || first == '\0')

@@ -14,6 +14,7 @@ struct sources {
     size_t count;
     size_t cap;
     uint64_t faults;
+    bool unreachable; /* a service did not answer, or there are no credentials for it */
 };
 
 /* Reports through `tell`; counts. */

@@ -21,6 +21,8 @@
 #include "store/source_list.h"
 
 #define COPY_SIZE (256 * 1024)
+#define S3 "s3://"
+#define CLOUDWATCH "cloudwatch:"
 
 void sources_tell(struct sources *sources, const struct fault *fault)
 {
@@ -323,6 +325,10 @@ static int add(struct sources *sources, const char *from, struct fault *fault)
     struct stat status;
     if (strcmp(from, "-") == 0)
         return add_standard_input(sources);
+    if (strncmp(from, S3, strlen(S3)) == 0)
+        return sources_add_s3(sources, from, fault);
+    if (strncmp(from, CLOUDWATCH, strlen(CLOUDWATCH)) == 0)
+        return sources_add_log_group(sources, from + strlen(CLOUDWATCH), fault);
     if (strpbrk(from, "*?[{") && lstat(from, &status) < 0)
         return add_glob(sources, from, fault);
     return add_path(sources, from, fault);
@@ -383,6 +389,11 @@ size_t sources_count(const struct sources *sources)
 const struct source_file *sources_at(const struct sources *sources, size_t index)
 {
     return &sources->files[index];
+}
+
+bool sources_unreachable(const struct sources *sources)
+{
+    return sources->unreachable;
 }
 
 uint64_t sources_faults(const struct sources *sources)

@@ -53,5 +53,8 @@ void sources_close(struct sources *sources);
 size_t sources_count(const struct sources *sources);
 const struct source_file *sources_at(const struct sources *sources, size_t index);
 
+/* Whether a service did not answer, or credentials for it are missing. */
+bool sources_unreachable(const struct sources *sources);
+
 /* How often something was told. */
 uint64_t sources_faults(const struct sources *sources);

@@ -127,8 +127,8 @@ def test_forms_that_are_not_written_or_read(log, tmp_path):
     done = convert(log(LINE), "--out", tmp_path / "out.log.zst", status=2)
     assert "out.log.zst" in done.stderr and not (tmp_path / "out.log.zst").exists()
     foreign = tmp_path / "in.log.zst"
-    foreign.write_bytes(bytes.fromhex("28b52ffd") + bytes(100))
-    assert "zstd" in convert(foreign, status=4).stderr
+    foreign.write_bytes(bytes.fromhex("28b52ffd") + bytes([255]) * 100)
+    assert "zstd data are damaged" in convert(foreign, status=4).stderr
 
 
 # Formats

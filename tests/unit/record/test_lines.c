@@ -232,7 +232,7 @@ static void test_forms_that_are_not_read(void **state)
     (void)state;
     static const struct {
         const char bytes[5], *name;
-    } forms[] = {{"PAR1", "Parquet"}, {"\x28\xb5\x2f\xfd", "zstd"}};
+    } forms[] = {{"PAR1", "Parquet"}};
     for (unsigned i = 0; i < sizeof forms / sizeof *forms; i++) {
         char path[] = "/tmp/flowlog-test-lines-XXXXXX";
         AUTO_CLOSE int fd = mkstemp(path);
