@@ -82,6 +82,7 @@ static void reader_cleanup(struct reader **reader)
 static int refuse_file(const struct reader *reader, int error, struct fault *fault)
 {
     session_tell_path(fault, reader->fd, reader->path);
+    session_drop_statement(fault);
     fault_prefix(fault, "%s", reader->path);
     return error;
 }

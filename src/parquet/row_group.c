@@ -13,6 +13,7 @@
 #define BLOCK_SIZE (1024 * 1024) /* of the texts */
 #define INLINE_MAX 12            /* longer texts are pointed to */
 #define WORD_BITS 64
+#define ROWS_FIRST 128
 
 struct block {
     struct block *next;
@@ -39,9 +40,10 @@ struct row_group {
     const struct schema *schema; /* borrowed */
     uint32_t rows;
     uint32_t rows_max;
+    uint32_t rows_room;                 /* what there is memory for */
     struct column columns[FIELD_COUNT]; /* the schema's, in its order */
-    struct sort_row *order;             /* which row comes where */
-    struct sort_row *spare;             /* the sort's other half */
+    struct sort_row *order;             /* which row comes where; made by the sort */
+    struct sort_row *spare;             /* its other half */
     struct block *blocks;               /* the first is being filled, the others behind it are full */
     struct block *empty;
     size_t used; /* of the first block */
@@ -91,23 +93,36 @@ size_t schema_row_bytes(const struct schema *schema)
     return bytes;
 }
 
-static bool allocate(struct row_group *group)
+/* Room for so many rows; what is there stays. */
+static bool make_room(struct row_group *group, uint32_t rows)
 {
-    size_t words = (group->rows_max + WORD_BITS - 1) / WORD_BITS;
-    group->order = calloc(group->rows_max, sizeof *group->order);
-    group->spare = calloc(group->rows_max, sizeof *group->spare);
-    if (!group->order || !group->spare)
-        return false;
+    size_t words = (rows + WORD_BITS - 1) / WORD_BITS;
     for (unsigned i = 0; i < group->schema->count; i++) {
         enum field_id field = (enum field_id)group->schema->fields[i];
         struct column *column = &group->columns[i];
-        column->any = calloc(group->rows_max, value_size(field));
-        if (field_catalogue[field].type != FIELD_STRING)
-            column->valid = calloc(words, sizeof *column->valid);
-        if (!column->any || (field_catalogue[field].type != FIELD_STRING && !column->valid))
+        void *values = reallocarray(column->any, rows, value_size(field));
+        if (!values)
             return false;
+        column->any = values;
+        if (field_catalogue[field].type == FIELD_STRING)
+            continue;
+        uint64_t *valid = reallocarray(column->valid, words, sizeof *valid);
+        if (!valid)
+            return false;
+        column->valid = valid;
     }
+    group->rows_room = rows;
     return true;
+}
+
+/* Groups begin small, as there may be many of them with few rows. */
+static int grow(struct row_group *group, uint32_t more)
+{
+    uint32_t room = group->rows_room ? group->rows_room : ROWS_FIRST;
+    while (room < group->rows + more)
+        room *= 2;
+    room = room < group->rows_max ? room : group->rows_max;
+    return make_room(group, room) ? 0 : -ENOMEM;
 }
 
 struct row_group *row_group_new(const struct schema *schema, uint32_t rows_max)
@@ -117,10 +132,6 @@ struct row_group *row_group_new(const struct schema *schema, uint32_t rows_max)
         return NULL;
     group->schema = schema;
     group->rows_max = rows_max;
-    if (!allocate(group)) {
-        row_group_free(group);
-        return NULL;
-    }
     return group;
 }
 
@@ -252,6 +263,8 @@ static void set_number(struct column *column, uint32_t row, uint8_t type, const 
 int row_group_add(struct row_group *group, const struct record *record)
 {
     const struct schema *schema = group->schema;
+    if (group->rows == group->rows_room && grow(group, 1) < 0)
+        return -ENOMEM;
     const struct value version = {.number = schema->version, .kind = VALUE_NUMBER};
     for (unsigned i = 0; i < schema->count; i++) {
         unsigned field = schema->fields[i];
@@ -308,7 +321,7 @@ static void add_numbers(struct row_group *group, struct column *column, uint8_t 
 int row_group_add_chunk(struct row_group *group, const struct duckdb_functions *duckdb,
                         duckdb_data_chunk chunk, uint32_t first, uint32_t count)
 {
-    int r = 0;
+    int r = group->rows + count > group->rows_room ? grow(group, count) : 0;
     for (unsigned i = 0; r == 0 && i < group->schema->count; i++) {
         duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, i);
         const void *values = duckdb->vector_get_data(vector);
@@ -361,8 +374,16 @@ static void sort_by_digit(struct row_group *group, unsigned shift)
 }
 
 /* Equals have to be neighbours; which group of equals comes first does not matter, so hashes will do. */
-void row_group_sort(struct row_group *group)
+int row_group_sort(struct row_group *group)
 {
+    struct sort_row *order = reallocarray(group->order, group->rows_room + 1, sizeof *order);
+    if (order)
+        group->order = order;
+    struct sort_row *spare = reallocarray(group->spare, group->rows_room + 1, sizeof *spare);
+    if (spare)
+        group->spare = spare;
+    if (!order || !spare)
+        return -ENOMEM;
     for (uint32_t row = 0; row < group->rows; row++)
         group->order[row] = (struct sort_row){.row = row};
     mix_column(group, FIELD_INTERFACE_ID, 16);
@@ -370,6 +391,7 @@ void row_group_sort(struct row_group *group)
     mix_column(group, FIELD_DSTADDR, 24);
     for (unsigned shift = 0; shift < WORD_BITS; shift += DIGIT_BITS)
         sort_by_digit(group, shift);
+    return 0;
 }
 
 static void fill_texts(const struct row_group *group, const struct column *column, uint32_t first,

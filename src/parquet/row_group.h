@@ -49,9 +49,10 @@ int row_group_add_chunk(struct row_group *group, const struct duckdb_functions *
 
 /*
  * Brings rows of one interface and pair of addresses together, which packs them better; a group is short in
- * time, so a reader who looks for a time is not slowed down. Rows keep their order otherwise.
+ * time, so a reader who looks for a time is not slowed down. Rows keep their order otherwise. To be called
+ * before row_group_fill(). -ENOMEM.
  */
-void row_group_sort(struct row_group *group);
+int row_group_sort(struct row_group *group) MUST_USE;
 
 /*
  * Fills a chunk with rows from `first` on; returns how many. Its texts point into the group, which must

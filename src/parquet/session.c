@@ -38,6 +38,15 @@ void session_tell_path(struct fault *fault, int fd, const char *path)
     (void)fault_set(fault, 0, "%.*s%s%s", (int)before, said.text, path, said.text + before + strlen(name));
 }
 
+void session_drop_statement(struct fault *fault)
+{
+    char *statement = fault ? strstr(fault->text, " LINE 1:") : NULL;
+    while (statement && statement > fault->text && statement[-1] == ' ')
+        statement--;
+    if (statement)
+        *statement = '\0';
+}
+
 void session_quote(struct buf *sql, const char *text, char quote)
 {
     buf_char(sql, quote);
@@ -99,6 +108,15 @@ int session_open(struct session *ret, const struct session_options *options, str
         session_close(&session);
         return r;
     }
+    *ret = session;
+    return 0;
+}
+
+int session_connect(struct session *ret, const struct session *other, struct fault *fault)
+{
+    struct session session = {.duckdb = other->duckdb};
+    if (session.duckdb->connect(other->database, &session.connection) != DuckDBSuccess)
+        return fault_set(fault, -ENOMEM, "DuckDB gives no connection");
     *ret = session;
     return 0;
 }

@@ -23,6 +23,9 @@ struct session_options {
 /* A session belongs to one thread at a time; several may be open. */
 int session_open(struct session *ret, const struct session_options *options, struct fault *fault) MUST_USE;
 
+/* Another connection to the same database, which is cheap; the other has to stay open longer. */
+int session_connect(struct session *ret, const struct session *other, struct fault *fault) MUST_USE;
+
 /* Also of one that was zeroed and never opened. */
 void session_close(struct session *session);
 
@@ -54,6 +57,9 @@ const char *session_file_name(char to[static SESSION_FILE_MAX], int fd);
 
 /* Puts `path` in the place of that name in what a fault says. */
 void session_tell_path(struct fault *fault, int fd, const char *path);
+
+/* Takes away the statement that DuckDB shows behind its message, where nobody but the program wrote it. */
+void session_drop_statement(struct fault *fault);
 
 /* Appends text as SQL wants it between its quotes: ' or ". */
 void session_quote(struct buf *sql, const char *text, char quote);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@ struct parquet_writer {
     struct session session;
     const struct schema *schema; /* owned, or borrowed */
     struct schema own_schema;
+    unsigned long number; /* tells writers apart */
     uint32_t rows_max;
     char name[256];
     char sql[256];
@@ -102,16 +104,30 @@ static void next_rows(duckdb_function_info info, duckdb_data_chunk chunk)
                 duckdb->function_set_error(info, "given up");
             return;
         }
-        row_group_sort(writer->emptying);
+        if (row_group_sort(writer->emptying) < 0) {
+            duckdb->data_chunk_set_size(chunk, 0);
+            duckdb->function_set_error(info, "Out of Memory");
+            return;
+        }
     }
     writer->next_row += row_group_fill(writer->emptying, duckdb, writer->next_row, chunk);
+}
+
+#define FUNCTION_MAX 32
+
+/* Writers of one database need functions of their own. */
+static const char *print_function(const struct parquet_writer *writer, char to[static FUNCTION_MAX])
+{
+    (void)snprintf(to, FUNCTION_MAX, "records_%lu", writer->number);
+    return to;
 }
 
 static int register_rows(struct parquet_writer *writer, struct fault *fault)
 {
     const struct duckdb_functions *duckdb = writer->session.duckdb;
+    char name[FUNCTION_MAX];
     duckdb_table_function function = duckdb->create_table_function();
-    duckdb->table_function_set_name(function, "records");
+    duckdb->table_function_set_name(function, print_function(writer, name));
     duckdb->table_function_set_extra_info(function, writer, NULL);
     duckdb->table_function_set_bind(function, bind_rows);
     duckdb->table_function_set_init(function, init_rows);
@@ -171,18 +187,29 @@ uint32_t parquet_writer_rows(const struct schema *schema)
     return rows < ROWS_MAX ? (uint32_t)rows : ROWS_MAX;
 }
 
-static int start(struct parquet_writer *writer, int fd, enum parquet_codec codec, struct fault *fault)
+int parquet_writer_open_session(struct session *ret, struct fault *fault)
 {
-    static const char *const codecs[] = {[PARQUET_GZIP] = "gzip", [PARQUET_ZSTD] = "zstd"};
     const struct session_options options = {
         .threads = 1, .memory_bytes = MEMORY_BYTES, .any_order = true}; /* bounds of bytes want that */
+    return session_open(ret, &options, fault);
+}
+
+static int start(struct parquet_writer *writer, int fd, const struct session *shared,
+                 enum parquet_codec codec, struct fault *fault)
+{
+    static atomic_ulong numbers;
+    static const char *const codecs[] = {[PARQUET_GZIP] = "gzip", [PARQUET_ZSTD] = "zstd"};
     char name[SESSION_FILE_MAX];
+    char function[FUNCTION_MAX];
     writer->fd = fd;
+    writer->number = atomic_fetch_add(&numbers, 1);
     (void)snprintf(writer->sql, sizeof writer->sql,
-                   "COPY (FROM records()) TO '%s' (FORMAT parquet, CODEC '%s', "
+                   "COPY (FROM %s()) TO '%s' (FORMAT parquet, CODEC '%s', "
                    "ROW_GROUP_SIZE %u, ROW_GROUP_SIZE_BYTES %lu, USE_TMP_FILE false)",
-                   session_file_name(name, fd), codecs[codec], writer->rows_max, COPY_BYTES);
-    int r = session_open(&writer->session, &options, fault);
+                   print_function(writer, function), session_file_name(name, fd), codecs[codec],
+                   writer->rows_max, COPY_BYTES);
+    int r = shared ? session_connect(&writer->session, shared, fault)
+                   : parquet_writer_open_session(&writer->session, fault);
     if (r == 0)
         r = register_rows(writer, fault);
     if (r < 0)
@@ -194,7 +221,7 @@ static int start(struct parquet_writer *writer, int fd, enum parquet_codec codec
 
 /* With the schema set; frees after a failure. */
 static int open_writer(struct parquet_writer **ret, struct parquet_writer *owned, int fd, const char *name,
-                       enum parquet_codec codec, struct fault *fault)
+                       const struct session *shared, enum parquet_codec codec, struct fault *fault)
 {
     CLEANUP(writer_cleanup) struct parquet_writer *writer = owned;
     (void)pthread_mutex_init(&writer->mutex, NULL);
@@ -203,7 +230,7 @@ static int open_writer(struct parquet_writer **ret, struct parquet_writer *owned
     writer->rows_max = parquet_writer_rows(writer->schema);
     writer->filling = row_group_new(writer->schema, writer->rows_max);
     writer->spare = row_group_new(writer->schema, writer->rows_max);
-    int r = writer->filling && writer->spare ? start(writer, fd, codec, fault)
+    int r = writer->filling && writer->spare ? start(writer, fd, shared, codec, fault)
                                              : fault_set(fault, -ENOMEM, "out of memory");
     if (r < 0) {
         fault_prefix(fault, "%s", name);
@@ -226,17 +253,18 @@ int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, c
         return r;
     }
     writer->schema = &writer->own_schema;
-    return open_writer(ret, writer, fd, name, codec, fault);
+    return open_writer(ret, writer, fd, name, NULL, codec, fault);
 }
 
 int parquet_writer_open_schema(struct parquet_writer **ret, int fd, const char *name,
-                               const struct schema *schema, enum parquet_codec codec, struct fault *fault)
+                               const struct schema *schema, const struct session *shared,
+                               enum parquet_codec codec, struct fault *fault)
 {
     struct parquet_writer *writer = calloc(1, sizeof *writer);
     if (!writer)
         return fault_set(fault, -ENOMEM, "out of memory");
     writer->schema = schema;
-    return open_writer(ret, writer, fd, name, codec, fault);
+    return open_writer(ret, writer, fd, name, shared, codec, fault);
 }
 
 static int tell_error(struct parquet_writer *writer, struct fault *fault)

@@ -30,16 +30,21 @@ struct parquet_writer;
 int parquet_writer_open(struct parquet_writer **ret, int fd, const char *name, const struct format *format,
                         enum parquet_codec codec, struct fault *fault) MUST_USE;
 
+struct schema;
+struct row_group;
+struct session;
+
+/* What several writers may share, as each by itself costs some milliseconds; to be closed after them. */
+int parquet_writer_open_session(struct session *ret, struct fault *fault) MUST_USE;
+
 /*
  * The same for row groups that the caller fills himself, by a schema that outlives the writer and them. Such
  * a writer takes nothing else: parquet_writer_swap_group() hands over *group, not empty, and gives an empty
  * one for it. On failure the group stays the caller's.
  */
-struct schema;
-struct row_group;
 int parquet_writer_open_schema(struct parquet_writer **ret, int fd, const char *name,
-                               const struct schema *schema, enum parquet_codec codec,
-                               struct fault *fault) MUST_USE;
+                               const struct schema *schema, const struct session *shared,
+                               enum parquet_codec codec, struct fault *fault) MUST_USE;
 int parquet_writer_swap_group(struct parquet_writer *writer, struct row_group **group,
                               struct fault *fault) MUST_USE;
 

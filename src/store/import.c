@@ -49,6 +49,7 @@ struct item {
     struct import_entry entry;
     struct partition_origin origin;
     bool failed;
+    bool told; /* its bad lines, when its unit is gone through again */
 };
 
 /* What a thread is at. */
@@ -102,6 +103,8 @@ static void report_bad_line(void *userdata, const char *path, uint64_t line, con
     struct work *work = userdata;
     struct import *import = work->import;
     work->items[work->current - work->items].entry.bad_lines++;
+    if (work->current->told)
+        return;
     pthread_mutex_lock(&import->lock);
     import->options.bad_line(import->options.userdata, work->current->file->name, line, reason);
     pthread_mutex_unlock(&import->lock);
@@ -184,6 +187,7 @@ static int take_input(struct work *work, struct item *item, struct partitions *p
         return r;
     }
     r = take_records(work, item, input, partitions, fault);
+    item->told = true;
     input_free(input);
     return r;
 }

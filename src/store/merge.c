@@ -40,9 +40,7 @@ static void merge_done(struct merge *merge)
 /* With the paths that a message means, and without the statement that nobody wrote. */
 static int tell(const struct merge *merge, int error, struct fault *fault)
 {
-    char *statement = strstr(fault->text, " LINE 1:");
-    if (statement)
-        *statement = '\0';
+    session_drop_statement(fault);
     for (size_t i = 0; i < merge->count; i++)
         session_tell_path(fault, merge->fds[i], merge->paths[i]);
     return error;

@@ -12,10 +12,11 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "parquet/row_group.h"
+#include "parquet/session.h"
 #include "parquet/writer.h"
 
 #define HOUR_SECONDS 3600
-#define PARTITIONS_MAX 128 /* each touches a page for each column */
+#define PARTITIONS_MAX 1024 /* each touches a page for each column */
 #define WRITERS_MAX 4
 #define NO_ACCOUNT "000000000000" /* as the daemon has it where nobody says */
 #define NO_REGION "local"
@@ -59,6 +60,7 @@ struct open_file {
 
 struct partitions {
     char *folder;
+    struct session session; /* of all writers */
     uint64_t id;
     size_t memory_bytes;
     unsigned writers_max;
@@ -85,6 +87,11 @@ int partitions_new(struct partitions **ret, const struct partitions_options *opt
         return fault_set(fault, -ENOMEM, "out of memory");
     }
     partitions->folder = folder;
+    int r = parquet_writer_open_session(&partitions->session, fault);
+    if (r < 0) {
+        partitions_free(partitions);
+        return r;
+    }
     partitions->id = options->id;
     partitions->memory_bytes = options->memory_bytes;
     partitions->writers_max = options->writers_max < WRITERS_MAX ? options->writers_max : WRITERS_MAX;
@@ -114,6 +121,7 @@ void partitions_free(struct partitions *partitions)
         partitions->columns = columns->next;
         free(columns);
     }
+    session_close(&partitions->session);
     free(partitions->done);
     free(partitions->folder);
     free(partitions);
@@ -277,7 +285,7 @@ static int open_file(struct partitions *partitions, struct partition *partition,
     if (file->fd < 0)
         return open_fault(file, -errno, fault);
     r = parquet_writer_open_schema(&file->writer, file->fd, file->path, &partition->columns->schema,
-                                   PARQUET_ZSTD, fault);
+                                   &partitions->session, PARQUET_ZSTD, fault);
     if (r < 0) {
         close(file->fd);
         return r;
