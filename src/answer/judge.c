@@ -103,9 +103,12 @@ static uint8_t judge_packet(void *context, const struct packet *packet, bool egr
     return reject_source(&decision);
 }
 
-static const char *rule_name(void *context, uint16_t rule)
+/* Where documents decide, the place of a drop's reason holds the number of the rule. */
+static const char *rule_name(void *context, const struct flow *flow, uint64_t window)
 {
     const struct judge *judge = context;
+    uint16_t rule = flow->drop_reason;
+    (void)window;
     return rule && rule <= judge->rules.count ? judge->rules.items[rule - 1].name : NULL;
 }
 

@@ -63,6 +63,14 @@ struct metrics {
     uint64_t windows_closed;
     uint64_t windows_open;
     uint64_t journal_failures;
+    uint64_t attribution_rounds;
+    uint64_t attribution_packets;
+    uint64_t attribution_dropped;
+    uint64_t attribution_unknown;
+    uint64_t attribution_no_room;
+    uint64_t attribution_failures;
+    uint64_t attribution_changes;
+    uint64_t attribution_known;
     uint64_t store_files;
     uint64_t store_bytes;
     uint64_t store_merged;

@@ -13,6 +13,7 @@
 
 #include "base/fault.h"
 #include "bpf/parse.h"
+#include "flow/emit.h"
 #include "flow/interface.h"
 #include "record/format.h"
 #include "record/output.h"
@@ -46,8 +47,7 @@ struct replay_judge {
     /* An enum reject_source; of a rejected packet also the number of the rule, which stays with its flow. */
     uint8_t (*judge)(void *context, const struct packet *packet, bool egress, uint64_t second,
                      uint16_t *ret_rule);
-    /* The value of x-reject-rule for such a number, or NULL; holds as long as the judge. */
-    const char *(*rule_name)(void *context, uint16_t rule);
+    emit_rule_name *rule_name; /* by that number, which is the flow's drop_reason */
     void *context;
 };
 

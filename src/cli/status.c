@@ -392,13 +392,16 @@ static void print_head(struct buf *to, const json_t *document)
                                                                       : ": not capturing yet\n");
 }
 
-/* "attach tcx, netns 4026531840, …": whatever the daemon tells of its capture, in its words. */
-static void print_capture(struct buf *to, json_t *capture)
+/* "capture: attach tcx, netns 4026531840, …": whatever the daemon tells of it, in its words. */
+static void print_numbers(struct buf *to, const char *title, json_t *numbers)
 {
     const char *name;
     const json_t *value;
-    const char *before = "capture: ";
-    json_object_foreach(capture, name, value)
+    const char *before = ": ";
+    if (json_object_size(numbers) == 0)
+        return;
+    buf_text(to, title);
+    json_object_foreach(numbers, name, value)
     {
         buf_text(to, before);
         write_clean(to, name);
@@ -406,14 +409,14 @@ static void print_capture(struct buf *to, json_t *capture)
         write_value(to, value);
         before = ", ";
     }
-    if (json_object_size(capture) > 0)
-        buf_char(to, '\n');
+    buf_char(to, '\n');
 }
 
 static void print_tables(struct buf *to, const json_t *document)
 {
     print_head(to, document);
-    print_capture(to, json_object_get(document, "capture"));
+    print_numbers(to, "capture", json_object_get(document, "capture"));
+    print_numbers(to, "attribution", json_object_get(document, "attribution"));
     for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
         print_section(to, &sections[i], document);
 }

@@ -25,6 +25,9 @@
 
 enum capture_attach { CAPTURE_ATTACH_AUTO, CAPTURE_ATTACH_TCX, CAPTURE_ATTACH_CLSACT };
 
+/* What fills x-reject-rule. */
+enum attribution_kind { ATTRIBUTION_NONE, ATTRIBUTION_NFTRACE };
+
 /* Bits of capture.exclude: traffic that AWS does not record (record.md 8), as far as a flow key can tell. */
 enum capture_exclude {
     EXCLUDE_DHCP = 1,              /* UDP 67/68, DHCPv6 546/547 */
@@ -95,6 +98,7 @@ struct api_destination {
 struct config {
     struct topology topology; /* account, region, interfaces, subnets */
     struct config_capture capture;
+    enum attribution_kind attribution;
     char *store_path; /* where the flow log goes that exists when none is declared */
     struct config_store store;
     struct config_spool spool;

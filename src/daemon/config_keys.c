@@ -608,6 +608,21 @@ const struct config_key config_keys[] = {
      .help = "How flow logs that are made through the API reach their destinations, as far as AWS's "
              "parameters have "
              "no word for it; an entry for each kind of destination."},
+    {.name = "attribution",
+     .type = KEY_CHOICE,
+     CONFIG(attribution),
+     .words = "none|nftrace",
+     .reloadable = true,
+     .default_text = "none",
+     .help =
+         "What fills x-reject-rule. With \"nftrace\", when a minute has ended, the up to 16 tuples that "
+         "netfilter rejected most and whose rule is not known are looked at for up to 30 s: a table of the "
+         "daemon's own (inet flowlog_trace_...) lets the kernel trace up to 2 packets of each in a second at "
+         "a hook. Later records of such a flow name the rule, as \"inet filter/input handle 12\" "
+         "(percent-encoded: it is one field), for 10 minutes or until the ruleset changes; packets that are "
+         "traced meanwhile keep it known. No rule and no packet is changed, and the kernel removes the table "
+         "also when the daemon is killed. Where it is not certain the field stays empty: packets of one flow "
+         "met different rules, or the ruleset changed within the minute."},
     {.name = NULL},
 };
 

@@ -181,8 +181,12 @@ static int load_config(struct daemon *daemon, struct config *ret, struct fault *
 
 static int open_publisher(struct daemon *daemon, struct fault *fault)
 {
+    if (attribution_open(&daemon->attribution, &daemon->registry) < 0)
+        return fault_set(fault, -ENOMEM, "out of memory");
     daemon->publish.taken = recover_note_published;
     daemon->publish.context = daemon;
+    daemon->publish.rule_name = attribution_rule;
+    daemon->publish.rule_context = daemon->attribution;
     return publish_open(&daemon->publish, &daemon->config, &daemon->registry, &daemon->windows.ledger,
                         daemon->options->state, origin_of(daemon),
                         daemon->options->print ? &daemon->print_log : NULL, fault);
@@ -293,6 +297,10 @@ static void take_tick(struct daemon *daemon)
     bool due = settled > daemon->closed_before;
     if ((due || daemon->drain_failing) && drain_and_report(daemon) && due)
         daemon_close_windows(daemon, settled);
+    if (daemon->config.attribution == ATTRIBUTION_NFTRACE)
+        attribution_process(daemon->attribution);
+    else
+        attribution_stop(daemon->attribution);
     uploads_reap(daemon);
     if (daemon->http)
         http_process(daemon->http);
@@ -369,6 +377,8 @@ static void report_undelivered(struct publish *publish)
 static void finish(struct daemon *daemon)
 {
     daemon->capturing = false;
+    if (daemon->config.attribution == ATTRIBUTION_NFTRACE)
+        attribution_finish(daemon->attribution);
     live_stop(daemon->live);
     for (int tries = 0; !drain_and_report(daemon) && tries < LAST_DRAIN_TRIES; tries++)
         (void)nanosleep(&(struct timespec){.tv_nsec = 100 * NS_PER_MS}, NULL);
@@ -399,6 +409,7 @@ void daemon_close(struct daemon *daemon)
 {
     keeper_close(daemon->keeper);
     publish_close(&daemon->publish, clock_monotonic_ns() + CLOSE_PATIENCE_S * NS_PER_S);
+    attribution_close(daemon->attribution);
     journal_close(daemon->journal);
     control_close(daemon->control);
     uploads_close(daemon);

@@ -16,6 +16,7 @@
 #include "api/http.h"
 #include "base/fault.h"
 #include "capture/live.h"
+#include "daemon/attribution.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/keeper.h"
@@ -50,6 +51,7 @@ struct daemon {
     struct windows windows;
     struct flow_table long_window; /* of 600 s, fed by closed windows of 60 s */
     struct publish publish;
+    struct attribution *attribution; /* of rejects to rules; idle unless configured */
     struct control *control;
     struct journal *journal;
     uint64_t journal_failures;

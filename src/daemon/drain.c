@@ -325,6 +325,8 @@ static void close_window(struct daemon *daemon, uint32_t window)
         if ((window + 1) % 10 == 0)
             publish_long_window(daemon);
     }
+    if (daemon->capturing && daemon->config.attribution == ATTRIBUTION_NFTRACE)
+        attribution_take_window(daemon->attribution, &flows);
     publish(daemon, &flows);
 }
 

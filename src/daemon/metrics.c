@@ -64,6 +64,19 @@ static void measure_capture(const struct daemon *daemon, struct metrics *metrics
     metrics->journal_failures = daemon->journal_failures;
 }
 
+static void measure_attribution(const struct daemon *daemon, struct metrics *metrics)
+{
+    struct attribution_counts counts = attribution_counts(daemon->attribution);
+    metrics->attribution_rounds = counts.rounds;
+    metrics->attribution_packets = counts.packets;
+    metrics->attribution_dropped = counts.dropped;
+    metrics->attribution_unknown = counts.unknown;
+    metrics->attribution_no_room = counts.no_room;
+    metrics->attribution_failures = counts.failures;
+    metrics->attribution_changes = counts.changes;
+    metrics->attribution_known = counts.known;
+}
+
 static void measure_store(const struct daemon *daemon, struct metrics *metrics)
 {
     struct keeper_counts counts;
@@ -144,6 +157,7 @@ void daemon_answer_metrics(void *context, const struct http_request *request, st
     answer->content_type = METRICS_CONTENT_TYPE;
     measure_process(daemon, &metrics);
     measure_capture(daemon, &metrics);
+    measure_attribution(daemon, &metrics);
     measure_store(daemon, &metrics);
     if (measure_interfaces(daemon, &metrics) && measure_flow_logs(daemon, &metrics))
         metrics_print(&metrics, &answer->body);

@@ -365,13 +365,20 @@ static int add_status_lines(struct filling *filling, struct fault *fault)
 
 static int init_emitters(struct filling *filling)
 {
+    const struct publish *publish = filling->publish;
     filling->emitters = calloc(filling->interface_count + 1U, sizeof *filling->emitters);
-    for (uint32_t i = 0; filling->emitters && i < filling->publish->registry->count; i++)
-        if (filling->places[i] < NOWHERE)
-            emit_init(&filling->emitters[filling->places[i]],
-                      &registry_at(filling->publish->registry, (uint16_t)i)->interface,
-                      &filling->flow_log->format, drop_reason_name);
-    return filling->emitters ? 0 : -ENOMEM;
+    if (!filling->emitters)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < publish->registry->count; i++) {
+        if (filling->places[i] >= NOWHERE)
+            continue;
+        struct emit *emit = &filling->emitters[filling->places[i]];
+        emit_init(emit, &registry_at(publish->registry, (uint16_t)i)->interface, &filling->flow_log->format,
+                  drop_reason_name);
+        emit->reject_rule_name = publish->rule_name;
+        emit->context = publish->rule_context;
+    }
+    return 0;
 }
 
 static struct batch_head head_of(struct filling *filling, uint64_t sequence)

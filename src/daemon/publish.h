@@ -15,6 +15,7 @@
 #include "daemon/config.h"
 #include "daemon/registry.h"
 #include "deliver/delivery.h"
+#include "flow/emit.h"
 #include "flow/ledger.h"
 #include "flow/table.h"
 
@@ -50,6 +51,8 @@ struct publish {
     bool holding;                                    /* windows are only queued */
     void (*taken)(void *context, uint64_t sequence); /* every flow log has the window on the disk */
     void *context;
+    emit_rule_name *rule_name; /* for x-reject-rule */
+    void *rule_context;
 };
 
 /*

@@ -40,6 +40,21 @@ static json_t *capture_status(const struct daemon *daemon)
     return object;
 }
 
+static json_t *attribution_status(const struct daemon *daemon)
+{
+    if (daemon->config.attribution == ATTRIBUTION_NONE)
+        return json_null();
+    struct attribution_counts counts = attribution_counts(daemon->attribution);
+    json_t *object = json_pack("{s:s}", "by", "nftrace");
+    const struct number numbers[] = {
+        {"rounds", counts.rounds},   {"packets", counts.packets}, {"dropped", counts.dropped},
+        {"unknown", counts.unknown}, {"no-room", counts.no_room}, {"failures", counts.failures},
+        {"changes", counts.changes}, {"known", counts.known},     {"tracing", counts.tracing},
+    };
+    set_numbers(object, numbers, ARRAY_SIZE(numbers));
+    return object;
+}
+
 static json_t *interface_status(const struct registered *entry)
 {
     json_t *addresses = json_array();
@@ -329,6 +344,7 @@ json_t *daemon_answer_status(struct daemon *daemon)
     if (!answer || !daemon->capturing)
         return answer;
     json_object_set_new(answer, "capture", capture_status(daemon));
+    json_object_set_new(answer, "attribution", attribution_status(daemon));
     json_object_set_new(answer, "interfaces", interfaces_status(daemon));
     json_object_set_new(answer, "windows", windows_status(daemon));
     json_object_set_new(answer, "ledger", ledger_status(daemon));

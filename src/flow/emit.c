@@ -67,7 +67,7 @@ static void emit_addresses(struct emit *emit, const struct flow *flow)
     record_set_text(record, FIELD_TYPE, family == 6 ? "IPv6" : "IPv4", 4);
 }
 
-static void emit_verdict(struct emit *emit, const struct flow *flow)
+static void emit_verdict(struct emit *emit, const struct flow *flow, uint64_t window)
 {
     struct record *record = &emit->record;
     const char *source = reject_source_name(flow->reject);
@@ -78,7 +78,7 @@ static void emit_verdict(struct emit *emit, const struct flow *flow)
     record_set_string(record, FIELD_X_REJECT_SOURCE, source ? source : "");
     const char *rule = NULL;
     if (flow->reject && emit->reject_rule_name)
-        rule = emit->reject_rule_name(emit->context, flow->drop_reason);
+        rule = emit->reject_rule_name(emit->context, flow, window);
     record_set_string(record, FIELD_X_REJECT_RULE, rule ? rule : "");
     const char *reason = NULL;
     if (flow->drop_reason && emit->drop_reason_name)
@@ -90,7 +90,7 @@ const struct record *emit_flow(struct emit *emit, const struct flow *flow, uint6
 {
     struct record *record = &emit->record;
     emit_addresses(emit, flow);
-    emit_verdict(emit, flow);
+    emit_verdict(emit, flow, window);
     record_set_number(record, FIELD_SRCPORT, flow->source_port);
     record_set_number(record, FIELD_DSTPORT, flow->destination_port);
     record_set_number(record, FIELD_PROTOCOL, flow->protocol);

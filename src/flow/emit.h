@@ -13,14 +13,16 @@
 #include "record/format.h"
 #include "record/record.h"
 
+/* x-reject-rule of a rejected flow, of the window that starts at `window`; NULL when it is not known. Holds
+ * until the record is written. */
+typedef const char *emit_rule_name(void *context, const struct flow *flow, uint64_t window);
+
 struct emit {
     struct record record;
     const struct address
         *primary[2]; /* own IPv4 and IPv6; NULL: addresses of that family stand as they are */
     const char *(*drop_reason_name)(uint16_t reason);
-    /* x-reject-rule of a rejected flow by the number in its drop_reason, where documents decide instead of a
-     * kernel; set it after emit_init. */
-    const char *(*reject_rule_name)(void *context, uint16_t number);
+    emit_rule_name *reject_rule_name; /* NULL: nobody knows; set it after emit_init */
     void *context;
 };
 

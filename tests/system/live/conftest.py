@@ -91,6 +91,16 @@ def verdict_object(machine, tmp_path_factory):
     return bpf.compile_program("verdict", tmp_path_factory.mktemp("verdict"))
 
 
+@pytest.fixture(scope="session")
+def library(machine, tmp_path_factory):
+    """interpose.c, for daemon.interposed()."""
+    target = tmp_path_factory.mktemp("interpose") / "interpose.so"
+    source = pathlib.Path(__file__).parent / "interpose.c"
+    lab.run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-O1", "-fPIC", "-shared", "-Wall", "-Werror", "-o", str(target),
+            str(source), "-lbpf", timeout=60)
+    return target
+
+
 @pytest.fixture
 def foreign(verdict_object, net):
     """Foreign programs of verdict.bpf.c, loaded for one test."""

@@ -73,6 +73,16 @@ def totals(records, devices):
     return {flow: tuple(counts) for flow, counts in sums.items()}
 
 
+def interposed(library, **settings):
+    """The command that a daemon is started through under interpose.c, with its settings."""
+    return ["env", f"LD_PRELOAD={library}", *(f"INTERPOSE_{name.upper()}={value}" for name, value in settings.items())]
+
+
+def clock_at(second, window=60):
+    """The offset that makes it that second of a window now."""
+    return int((second - time.time()) % window)
+
+
 class Absent:
     """Stands for the daemon when only the scenes are checked: the traffic is sent and judged, no record read."""
 

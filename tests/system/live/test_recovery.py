@@ -2,30 +2,14 @@
 """The moments between two steps: killed between noting and removing, no memory in the middle of a drain, killed while
 ten minutes are under way. The wall clock of these daemons is set so that a minute ends soon."""
 
-import pathlib
-import time
-
 import pytest
 
 from . import lab, traffic
-from .daemon import ACCEPT, EGRESS, INGRESS, REJECT, Flow, check, interface, ledger_discards, read_records, totals
+from .daemon import ACCEPT, EGRESS, INGRESS, REJECT, Flow, check, clock_at, interface, interposed, ledger_discards, read_records, totals
 from .traffic import ICMP, UDP
 
 pytestmark = pytest.mark.usefixtures("needs_daemon")
 SOURCE, TARGET = "10.77.1.2", "10.77.1.1"
-
-
-@pytest.fixture(scope="session")
-def library(machine, tmp_path_factory):
-    target = tmp_path_factory.mktemp("interpose") / "interpose.so"
-    source = pathlib.Path(__file__).parent / "interpose.c"
-    lab.run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-O1", "-fPIC", "-shared", "-Wall", "-Werror", "-o", str(target),
-            str(source), "-lbpf", timeout=60)
-    return target
-
-
-def _wrapper(library, **settings):
-    return ["env", f"LD_PRELOAD={library}", *(f"INTERPOSE_{name.upper()}={value}" for name, value in settings.items())]
 
 
 @pytest.fixture
@@ -41,11 +25,6 @@ def prepared(host, start, library):
         yield prepare
 
 
-def _clock(second, window=60):
-    """The offset that makes it that second of a window now."""
-    return int((second - time.time()) % window)
-
-
 def _flow(port, action=ACCEPT):
     return Flow("eth0", INGRESS, SOURCE, TARGET, 40000, port, UDP, action)
 
@@ -55,14 +34,14 @@ def test_killed_between_noting_and_removing(host, prepared, library, note):
     """What the journal has and the kernel has not forgotten yet counts once."""
     host.host.nft("table inet q {\nchain c { type filter hook output priority 0; meta l4proto icmp drop\n}\n}")
     daemon = prepared([interface("eth0")])
-    clock = _clock(48)
-    daemon.wrapper = _wrapper(library, clock=clock, die_after=note)
+    clock = clock_at(48)
+    daemon.wrapper = interposed(library, clock=clock, die_after=note)
     daemon.start()
     traffic.udp(host.client, SOURCE, TARGET, 4999, 7, 100)  # nobody listens
     traffic.udp(host.client, SOURCE, TARGET, 20000, 5, 100)
     daemon.process.wait(60)
     assert daemon.process.returncode == -9
-    daemon.wrapper = _wrapper(library, clock=clock)
+    daemon.wrapper = interposed(library, clock=clock)
     daemon.start()
 
     def closed():
@@ -83,7 +62,7 @@ def test_no_memory_in_the_middle_of_a_drain(host, prepared, library, flood):
     """The drain goes on where it stopped: nothing is taken twice, nothing is left behind."""
     host.host.nft("table inet q {\nchain d { type filter hook prerouting priority -300; udp dport 20000 notrack\n}\n}")
     daemon = prepared([interface("eth0")])
-    daemon.wrapper = _wrapper(library, batch_fails=3)  # the first is of an empty map, the second takes 8192 flows
+    daemon.wrapper = interposed(library, batch_fails=3)  # the first is of an empty map, the second takes 8192 flows
     daemon.start()
     flows = 12_007
     assert flood(host.client, SOURCE, TARGET, flows, 22, count=2 * flows, rate=100_000) == 2 * flows
@@ -99,8 +78,8 @@ def test_killed_while_ten_minutes_are_under_way(host, prepared, library, flood):
     daemon = prepared([interface("eth0")])
     logs = [daemon.flow_log(), daemon.flow_log(name="long", interval=600, destination=f"file://{daemon.directory}/long")]
     daemon.configure([interface("eth0")], flow_logs=logs)
-    clock = _clock(348, 600)
-    daemon.wrapper = _wrapper(library, clock=clock)
+    clock = clock_at(348, 600)
+    daemon.wrapper = interposed(library, clock=clock)
     daemon.start()
     journal = daemon.state / "journal"
     first = journal.stat()

@@ -22,6 +22,7 @@
 
 /* What cli.md shows, less the destinations and documents that this version lacks. */
 static const char full_example[] =
+    "attribution: nftrace\n"
     "account: \"123456789012\"\n"
     "region: eu-central-1\n"
     "topology:\n"
@@ -143,6 +144,7 @@ static void test_every_key_arrives(void **state)
     assert_int_equal(config.capture.map_entries, 4096);
     assert_int_equal(config.capture.attach, CAPTURE_ATTACH_CLSACT);
     assert_int_equal(config.capture.exclude, EXCLUDE_DHCP | EXCLUDE_TIME_SYNC);
+    assert_int_equal(config.attribution, ATTRIBUTION_NFTRACE);
     assert_string_equal(config.store_path, "/srv/store");
     assert_int_equal(config.store.retain, 7 * 86400);
     assert_int_equal(config.store.max_size, 2ULL << 30);
@@ -210,7 +212,7 @@ static const struct {
 } mistakes[] = {
     {"acount: 1",
      "f.yaml:1: acount: found an unknown key, allowed: account, region, topology, capture, store, "
-     "spool, listen, flow-logs, api-destinations; the nearest is 'account'"},
+     "spool, listen, flow-logs, api-destinations, attribution; the nearest is 'account'"},
     {"\ncapture:\n  atach: tcx",
      "f.yaml:3: capture.atach: found an unknown key, allowed: map-entries, max-flows, "
      "attach, pin-path, exclude; the nearest is 'attach'"},
