@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "cli/from.h"
-#include "parquet/row_group.h"
+#include "parquet/schema.h"
 #include "record/format.h"
 
 #define SQL_MAX (64UL * 1024)

@@ -1,40 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Records waiting to become one row group, column by column, in the form in which DuckDB takes them. */
+/* Records waiting to become one row group, column by column: numbers as they are, texts by number. */
 
 #include <stdint.h>
 
+#include "parquet/dictionary.h"
 #include "parquet/library.h"
-#include "record/format.h"
+#include "parquet/schema.h"
 #include "record/record.h"
 
-/* The columns of a file: each field of a format once, as Parquet's names have to be distinct. */
-struct schema {
-    unsigned count;
-    uint8_t version; /* what the version column holds; 0: that of each record */
-    uint8_t fields[FIELD_COUNT];
+struct column {
+    uint8_t field;
+    uint8_t type; /* enum field_type */
+    union {
+        uint32_t *numbers_of_texts; /* FIELD_STRING: in `texts` */
+        int32_t *numbers32;
+        int64_t *numbers64;
+        void *any;
+    };
+    struct dictionary texts;
+    uint64_t *valid; /* a bit per row; NULL for texts, where a missing value is the text "-" */
+    uint32_t missing;
 };
 
-/* -EINVAL for a format without a known field. */
-int schema_from_format(struct schema *ret, const struct format *format, struct fault *fault) MUST_USE;
+struct sort_row {
+    uint64_t key;
+    uint32_t row;
+};
 
-/* The name of a field as a column: `_` for `-`. */
-#define COLUMN_NAME_MAX 64
-const char *schema_column_name(char to[static COLUMN_NAME_MAX], enum field_id field);
-
-/* Bytes that a row takes here and again in DuckDB, texts beyond 12 bytes not counted. */
-size_t schema_row_bytes(const struct schema *schema);
-
-struct row_group;
+struct row_group {
+    const struct schema *schema; /* borrowed */
+    uint32_t rows;
+    uint32_t rows_max;
+    uint32_t rows_room; /* what there is memory for */
+    size_t text_bytes;
+    struct column columns[FIELD_COUNT]; /* the schema's, in its order */
+    struct sort_row *order;             /* which row comes where, once sorted */
+    struct sort_row *spare;             /* the sort's other half */
+};
 
 /* `schema` is borrowed. NULL when memory ran out. */
 struct row_group *row_group_new(const struct schema *schema, uint32_t rows_max) MUST_USE;
 void row_group_free(struct row_group *group);
 
+static inline bool row_group_is_valid(const struct column *column, uint32_t row)
+{
+    return column->valid[row / 64] >> row % 64 & 1;
+}
+
 uint32_t row_group_rows(const struct row_group *group);
 
-/* What its long texts take. */
+/* What its texts take. */
 size_t row_group_text_bytes(const struct row_group *group);
 
 /* Copies the record's values; the group must have room for a row. -ENOMEM. */
@@ -50,15 +67,8 @@ int row_group_add_chunk(struct row_group *group, const struct duckdb_functions *
 /*
  * Brings rows of one interface and pair of addresses together, which packs them better; a group is short in
  * time, so a reader who looks for a time is not slowed down. Rows keep their order otherwise. To be called
- * before row_group_fill(). -ENOMEM.
+ * before the group is encoded. -ENOMEM.
  */
 int row_group_sort(struct row_group *group) MUST_USE;
-
-/*
- * Fills a chunk with rows from `first` on; returns how many. Its texts point into the group, which must
- * stay as it is until DuckDB asks for the next chunk.
- */
-uint32_t row_group_fill(const struct row_group *group, const struct duckdb_functions *duckdb, uint32_t first,
-                        duckdb_data_chunk chunk);
 
 void row_group_clear(struct row_group *group);

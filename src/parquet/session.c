@@ -112,15 +112,6 @@ int session_open(struct session *ret, const struct session_options *options, str
     return 0;
 }
 
-int session_connect(struct session *ret, const struct session *other, struct fault *fault)
-{
-    struct session session = {.duckdb = other->duckdb};
-    if (session.duckdb->connect(other->database, &session.connection) != DuckDBSuccess)
-        return fault_set(fault, -ENOMEM, "DuckDB gives no connection");
-    *ret = session;
-    return 0;
-}
-
 void session_close(struct session *session)
 {
     if (session->connection)

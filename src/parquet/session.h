@@ -23,9 +23,6 @@ struct session_options {
 /* A session belongs to one thread at a time; several may be open. */
 int session_open(struct session *ret, const struct session_options *options, struct fault *fault) MUST_USE;
 
-/* Another connection to the same database, which is cheap; the other has to stay open longer. */
-int session_connect(struct session *ret, const struct session *other, struct fault *fault) MUST_USE;
-
 /* Also of one that was zeroed and never opened. */
 void session_close(struct session *session);
 

@@ -9,7 +9,7 @@
 #include <sys/sysinfo.h>
 
 #include "base/cleanup.h"
-#include "parquet/row_group.h"
+#include "parquet/schema.h"
 #include "store/address_function.h"
 #include "store/parquet_view.h"
 #include "store/record_table.h"

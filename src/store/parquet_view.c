@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/macro.h"
-#include "parquet/row_group.h"
+#include "parquet/schema.h"
 #include "parquet/vector.h"
 #include "record/format.h"
 #include "record/value.h"

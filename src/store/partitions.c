@@ -12,7 +12,6 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "parquet/row_group.h"
-#include "parquet/session.h"
 #include "parquet/writer.h"
 
 #define HOUR_SECONDS 3600
@@ -60,7 +59,6 @@ struct open_file {
 
 struct partitions {
     char *folder;
-    struct session session; /* of all writers */
     uint64_t id;
     size_t memory_bytes;
     unsigned writers_max;
@@ -87,11 +85,6 @@ int partitions_new(struct partitions **ret, const struct partitions_options *opt
         return fault_set(fault, -ENOMEM, "out of memory");
     }
     partitions->folder = folder;
-    int r = parquet_writer_open_session(&partitions->session, fault);
-    if (r < 0) {
-        partitions_free(partitions);
-        return r;
-    }
     partitions->id = options->id;
     partitions->memory_bytes = options->memory_bytes;
     partitions->writers_max = options->writers_max < WRITERS_MAX ? options->writers_max : WRITERS_MAX;
@@ -121,7 +114,6 @@ void partitions_free(struct partitions *partitions)
         partitions->columns = columns->next;
         free(columns);
     }
-    session_close(&partitions->session);
     free(partitions->done);
     free(partitions->folder);
     free(partitions);
@@ -285,7 +277,7 @@ static int open_file(struct partitions *partitions, struct partition *partition,
     if (file->fd < 0)
         return open_fault(file, -errno, fault);
     r = parquet_writer_open_schema(&file->writer, file->fd, file->path, &partition->columns->schema,
-                                   &partitions->session, PARQUET_ZSTD, fault);
+                                   PARQUET_ZSTD, fault);
     if (r < 0) {
         close(file->fd);
         return r;
@@ -307,7 +299,7 @@ static int flush(struct partitions *partitions, struct partition *partition, str
     file->used = ++partitions->clock;
     if (partition->first_slot < file->first_slot)
         file->first_slot = partition->first_slot;
-    r = parquet_writer_swap_group(file->writer, &partition->rows, fault);
+    r = parquet_writer_add_group(file->writer, partition->rows, fault);
     if (r < 0)
         return r;
     partitions->bytes -= partition->bytes;

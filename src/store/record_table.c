@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
-#include "parquet/row_group.h"
+#include "parquet/schema.h"
 #include "parquet/vector.h"
 #include "record/input.h"
 #include "store/line_feed.h"

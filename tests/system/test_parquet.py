@@ -163,6 +163,41 @@ def test_row_groups_are_in_time_order(tmp_path):
     assert before == 300000
 
 
+@pytest.mark.parametrize("name", ["a.parquet", "a.gz.parquet"])
+def test_each_encoding(tmp_path, name):
+    """Texts and numbers that repeat, that do not, that are far apart, missing in part or always; bounds and filters."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is in build-venv (scripts/venv)")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is in build-venv (scripts/venv)")
+    names = ["start", "end", "instance-id", "subnet-id", "srcaddr", "packets", "bytes", "srcport", "dstport", "vpc-id"]
+    chance, rows = random.Random(5), []
+    for n in range(20000):
+        rows.append([str(1700000000 + n // 100), str(1700000000 + n // 50), f"i-{n:017x}", "subnet-1",
+                     f"10.0.{n % 3000 // 250}.{n % 250}", str(chance.randrange(2**63)), str(n % 7 * 10**15),
+                     str(n % 4096) if chance.random() < 0.7 else "-", "-", "-" if n % 3 else "vpc-" + "x" * 90])
+    (tmp_path / "in.log").write_text("\n".join(" ".join(row) for row in [names, *rows]) + "\n")
+    path = tmp_path / name
+    flowlog("convert", tmp_path / "in.log", "--format", " ".join(f"${{{name}}}" for name in names), "--out", path)
+    assert_same(list(zip(*parquet.read_table(path).to_pydict().values())), names, rows)
+    assert_same(duckdb.read_parquet(str(path)).fetchall(), names, rows)
+    group = parquet.ParquetFile(path).metadata.row_group(0)
+    encodings = {names[i]: "RLE_DICTIONARY" in group.column(i).encodings for i in range(len(names))}
+    assert encodings == {name: name not in ("instance-id", "packets", "dstport") for name in names}
+    bounds = [group.column(i).statistics for i in range(len(names))]
+    assert [(b.min, b.max, b.null_count) for b in bounds[:5]] == [
+        (1700000000, 1700000199, 0), (1700000000, 1700000399, 0), (f"i-{0:017x}", f"i-{19999:017x}", 0),
+        ("subnet-1", "subnet-1", 0), ("10.0.0.0", "10.0.9.99", 0)]
+    assert [b.null_count for b in bounds[7:9]] == [sum(row[7] == "-" for row in rows), 20000]
+    assert not bounds[8].has_min_max and not bounds[9].has_min_max
+
+    def excluded(address):
+        return duckdb.sql(f"SELECT bloom_filter_excludes FROM parquet_bloom_probe('{path}', 'srcaddr', '{address}')"
+                          ).fetchall()[0][0]
+
+    there = {row[4] for row in rows}
+    assert not any(excluded(address) for address in chance.sample(sorted(there), 200))
+    assert sum(excluded(f"192.168.1.{i}") for i in range(200)) > 180
+
+
 def test_empty(tmp_path):
     flowlog("convert", "-", "--out", tmp_path / "a.parquet", input="")
     assert flowlog("convert", tmp_path / "a.parquet").stdout == ""
@@ -251,7 +286,7 @@ def test_damage_is_one_error(everything, tmp_path):
 
 
 def test_without_the_library(tmp_path):
-    """Only Parquet needs it."""
+    """Only what reads Parquet needs it."""
     hidden = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none {ROOT}/build-deps/duckdb && exec \"$@\"", "sh"]
     done = subprocess.run([*hidden, BUILD / "flowlog", "convert", SAMPLE], capture_output=True, text=True,
                           timeout=60, check=False)

@@ -123,7 +123,7 @@ static struct compact_counts compact(const struct compact_settings *wanted)
 {
     char said[256] = "";
     struct compact_settings settings = *wanted;
-    struct compact_counts counts;
+    struct compact_counts counts = {0};
     struct fault fault = {0};
     AUTO_UPKEEP struct upkeep upkeep = {.lock = -1};
     settings.now_s = settings.now_s ? settings.now_s : clock_wall_ns() / NS_PER_S;
