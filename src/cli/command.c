@@ -30,6 +30,7 @@ const struct command *const commands[] = {
     &command_replay,
     &command_schema,
     &command_show_status,
+    &command_tail,
     &command_top,
     &command_whatif,
     NULL,

@@ -40,6 +40,7 @@ extern const struct command command_query;
 extern const struct command command_replay;
 extern const struct command command_schema;
 extern const struct command command_show_status; /* command_status() is taken */
+extern const struct command command_tail;
 extern const struct command command_top;
 extern const struct command command_whatif;
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
+#include "cli/from.h"
 #include "daemon/config.h"
 #include "daemon/config_keys.h"
 #include "store/compact.h"
@@ -25,7 +26,7 @@ static const struct option options[] = {
      .metavar = "DIR",
      .kind = OPTION_TEXT,
      SETTING(store),
-     .help = "the store; default: " CONFIG_STATE_DEFAULT "/store"},
+     .help = "the store; default: that of the daemon with its state in " CONFIG_STATE_DEFAULT},
     {.name = "after",
      .metavar = "PERIOD",
      .kind = OPTION_TEXT,
@@ -100,7 +101,7 @@ static int print_counts(const struct command *command, const struct compact_coun
 
 static int run(const struct command *command, int argc, char **argv)
 {
-    struct settings settings = {.store = CONFIG_STATE_DEFAULT "/store", .wait_s = 60};
+    struct settings settings = {.wait_s = 60};
     struct compact_settings compact;
     struct compact_counts counts;
     struct fault fault = {0};
@@ -110,7 +111,12 @@ static int run(const struct command *command, int argc, char **argv)
         return status;
     if (operands > 0)
         return command_fail(command, EXIT_USAGE, "'%s': no operand is due", argv[0]);
+    char store[PATH_MAX];
     int r = read_settings(&settings, &compact, &fault);
+    if (r == 0 && !settings.store) {
+        r = from_find_store(NULL, store, &fault);
+        settings.store = store;
+    }
     if (r < 0)
         return command_fail(command, EXIT_USAGE, "%s", fault.text);
     compact.report = (struct report){.say = say, .context = (void *)(uintptr_t)command};

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/macro.h"
 #include "cli/when.h"
 #include "daemon/config.h"
@@ -29,19 +31,26 @@ int from_read_time(const struct from_settings *settings, const char *option, con
                      option, text);
 }
 
-/* The folder of the store of the daemon with that state folder. */
-static int find_store(const char *state, char *ret, size_t size, struct fault *fault)
+int from_find_store(const char *state, char ret[static PATH_MAX], struct fault *fault)
 {
-    int len = snprintf(ret, size, "%s/store", state ? state : CONFIG_STATE_DEFAULT);
-    return (size_t)len < size ? 0 : fault_set(fault, -EINVAL, "--state: too long");
+    char note[PATH_MAX];
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX - 1);
+    state = state ? state : CONFIG_STATE_DEFAULT;
+    if ((size_t)snprintf(note, sizeof note, "%s/" CONFIG_STORE_NOTE, state) >= sizeof note ||
+        (size_t)snprintf(ret, PATH_MAX, "%s/store", state) >= PATH_MAX)
+        return fault_set(fault, -EINVAL, "--state: too long");
+    if (file_read(note, &path, NULL) == 0 && path.len > 0)
+        (void)snprintf(ret, PATH_MAX, "%s", buf_string(&path));
+    return 0;
 }
 
-static int open_sources(struct from *from, const struct from_settings *settings, struct fault *fault)
+static int open_sources(struct from *from, const struct from_settings *settings, const char *const *paths,
+                        size_t count, struct fault *fault)
 {
-    char store[4096];
+    char store[PATH_MAX];
     const struct sources_options options = {
-        .from = settings->from.items,
-        .from_count = settings->from.count,
+        .from = paths,
+        .from_count = count,
         .store = store,
         .since_s = from->since_s,
         .until_s = from->until_s,
@@ -50,12 +59,18 @@ static int open_sources(struct from *from, const struct from_settings *settings,
         .userdata = from,
         .tell = tell,
     };
-    int r = find_store(settings->state, store, sizeof store, fault);
+    int r = from_find_store(settings->state, store, fault);
     return r < 0 ? r : sources_open(&from->sources, &options, fault);
 }
 
 int from_open(struct from *ret, const struct command *command, const struct from_settings *settings,
               struct fault *fault)
+{
+    return from_open_paths(ret, command, settings, settings->from.items, settings->from.count, fault);
+}
+
+int from_open_paths(struct from *ret, const struct command *command, const struct from_settings *settings,
+                    const char *const *paths, size_t count, struct fault *fault)
 {
     *ret = (struct from){.command = command, .until_s = UINT64_MAX};
     int r = from_read_time(settings, "since", settings->since, &ret->since_s, fault);
@@ -70,7 +85,7 @@ int from_open(struct from *ret, const struct command *command, const struct from
         fault_prefix(fault, "--input-format");
         return r;
     }
-    return open_sources(ret, settings, fault);
+    return open_sources(ret, settings, paths, count, fault);
 }
 
 void from_close(struct from *from)

@@ -3,6 +3,8 @@
 
 /* What commands share that read records: the options that say where from and of which time. */
 
+#include <limits.h>
+
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "daemon/config.h"
@@ -59,7 +61,14 @@ struct from {
  * error. */
 int from_open(struct from *ret, const struct command *command, const struct from_settings *settings,
               struct fault *fault) MUST_USE;
+/* The same of other paths than those of --from; none: the store. */
+int from_open_paths(struct from *ret, const struct command *command, const struct from_settings *settings,
+                    const char *const *paths, size_t count, struct fault *fault) MUST_USE;
 void from_close(struct from *from);
+
+/* The store of the daemon with that state folder (NULL: the default): where it says that it is, which is the
+ * folder "store" of the state folder where it says nothing. */
+int from_find_store(const char *state, char ret[static PATH_MAX], struct fault *fault) MUST_USE;
 
 /* The time that `text` names, written as --`option`; NULL leaves *ret as it is. */
 int from_read_time(const struct from_settings *settings, const char *option, const char *text, uint64_t *ret,

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/command.h"
+#include "cli/from.h"
 #include "cli/progress.h"
 #include "daemon/config.h"
 #include "store/compact.h"
@@ -35,7 +36,8 @@ static const struct option options[] = {
      .metavar = "DIR",
      .kind = OPTION_TEXT,
      SETTING(store),
-     .help = "the store; made where there is none; default: " CONFIG_STATE_DEFAULT "/store"},
+     .help = "the store; made where there is none; default: that of the daemon with its state "
+             "in " CONFIG_STATE_DEFAULT},
     {.name = "input-format",
      .metavar = "FORMAT",
      .kind = OPTION_TEXT,
@@ -220,8 +222,7 @@ static int run_import(struct importing *importing, struct fault *fault)
 static int run(const struct command *command, int argc, char **argv)
 {
     struct importing importing = {.command = command,
-                                  .settings = {.store = CONFIG_STATE_DEFAULT "/store",
-                                               .threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN)}};
+                                  .settings = {.threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN)}};
     struct fault fault = {0};
     int count;
     int status;
@@ -229,7 +230,12 @@ static int run(const struct command *command, int argc, char **argv)
         return status;
     (void)signal(SIGINT, cancel);
     (void)signal(SIGTERM, cancel);
-    int r = open_inputs(&importing, count, argv, &fault);
+    char store[PATH_MAX];
+    int r = importing.settings.store ? 0 : from_find_store(NULL, store, &fault);
+    if (!importing.settings.store)
+        importing.settings.store = store;
+    if (r == 0)
+        r = open_inputs(&importing, count, argv, &fault);
     status =
         r < 0 ? command_fail(command, command_status(r), "%s", fault.text) : run_import(&importing, &fault);
     if (importing.rejects)

@@ -218,7 +218,7 @@ int rows_add(struct rows *rows, const struct cell *cells)
                                                                           [ROWS_CSV] = write_csv,
                                                                           [ROWS_TEXT] = write_text};
     bool is_held = rows->options.form == ROWS_TABLE && rows->rows < WIDTH_ROWS;
-    if (rows->rows == 0 && rows->options.form != ROWS_TABLE)
+    if (rows->rows == 0 && rows->options.form != ROWS_TABLE && !rows->options.continued)
         write_names(rows);
     if (is_held)
         hold(rows, cells);

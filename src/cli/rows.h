@@ -35,7 +35,8 @@ struct rows_options {
     enum rows_form form;
     bool header;
     bool local_time;
-    uint64_t max; /* rows that are printed; 0: all */
+    bool continued; /* the names stand above already */
+    uint64_t max;   /* rows that are printed; 0: all */
 };
 
 enum cell_kind { CELL_NULL, CELL_NUMBER, CELL_TEXT, CELL_JSON };

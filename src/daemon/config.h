@@ -19,6 +19,7 @@
 #include "topology/identity.h"
 
 #define CONFIG_STATE_DEFAULT "/var/lib/flowlog"
+#define CONFIG_STORE_NOTE "store-path" /* file of the state folder: where the store is */
 #define CONFIG_ADDRESS_DEFAULT "127.0.0.1"
 #define CONFIG_PORT_DEFAULT 8420
 #define FLOW_LOG_ID_MAX 24

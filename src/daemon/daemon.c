@@ -179,6 +179,16 @@ static int load_config(struct daemon *daemon, struct config *ret, struct fault *
     return r;
 }
 
+/* So that commands find the store by the state folder alone. */
+static void note_store(const struct daemon *daemon)
+{
+    char path[PATH_MAX];
+    struct fault fault;
+    if ((size_t)snprintf(path, sizeof path, "%s/" CONFIG_STORE_NOTE, daemon->options->state) < sizeof path &&
+        file_replace(path, daemon->config.store_path, strlen(daemon->config.store_path), &fault) < 0)
+        log_warning("store", "%s", fault.text);
+}
+
 static int open_publisher(struct daemon *daemon, struct fault *fault)
 {
     if (attribution_open(&daemon->attribution, &daemon->registry) < 0)
@@ -224,6 +234,7 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
         (r = open_capture(daemon, fault)) < 0 || (r = open_publisher(daemon, fault)) < 0 ||
         (r = keeper_open(&daemon->keeper, &daemon->config, fault)) < 0)
         return r;
+    note_store(daemon);
     daemon->closed_before = daemon_window_of(clock_wall_ns());
     daemon->first_close = true;
     r = recover_open(daemon, fault);
@@ -260,6 +271,7 @@ static void reload(struct daemon *daemon)
     if (publish_reload(&daemon->publish, &daemon->config, &fault) < 0)
         log_error("config", "%s", fault.text);
     keeper_configure(daemon->keeper, &daemon->config);
+    note_store(daemon);
     daemon_follow_rules(daemon);
     config_done(&fresh);
     log_info("config", "reloaded: %zu entries for interfaces, %zu flow logs",
