@@ -109,6 +109,12 @@ static const struct parameter describe_network_interfaces_parameters[] = {
     IDS("NetworkInterfaceId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
 static const struct parameter describe_subnets_parameters[] = {
     IDS("SubnetId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+static const struct parameter describe_security_groups_parameters[] = {
+    IDS("GroupId", 1000), IDS("GroupName", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+static const struct parameter describe_network_acls_parameters[] = {
+    IDS("NetworkAclId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+static const struct parameter describe_route_tables_parameters[] = {
+    IDS("RouteTableId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
 static const struct parameter describe_vpcs_parameters[] = {
     IDS("VpcId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
 
@@ -132,6 +138,9 @@ static const struct action actions[] = {
      ec2_describe_network_interfaces},
     {"DescribeSubnets", EC2_READ, describe_subnets_parameters, ec2_describe_subnets},
     {"DescribeVpcs", EC2_READ, describe_vpcs_parameters, ec2_describe_vpcs},
+    {"DescribeSecurityGroups", EC2_READ, describe_security_groups_parameters, ec2_describe_security_groups},
+    {"DescribeNetworkAcls", EC2_READ, describe_network_acls_parameters, ec2_describe_network_acls},
+    {"DescribeRouteTables", EC2_READ, describe_route_tables_parameters, ec2_describe_route_tables},
 };
 
 static json_t *fail(struct ec2_call *call, unsigned status, const char *code, const char *format,

@@ -18,6 +18,8 @@
 #include "flow/interface.h"
 #include "topology/identity.h"
 
+struct policy;
+
 #define EC2_UUID_MAX 37
 #define EC2_CONTENT_TYPE "text/xml;charset=UTF-8"
 
@@ -34,6 +36,7 @@ typedef void ec2_interface_visitor(void *context, const struct ec2_interface *in
 struct ec2_host {
     void *context;
     const struct topology *topology;
+    const struct policy *policy; /* of the documents; NULL: none */
     struct flow_log_store *store;
 
     void (*visit_interfaces)(void *context, ec2_interface_visitor *visit, void *visitor);

@@ -4,6 +4,7 @@
 /* What the actions have in common; a handler per action. */
 
 #include "api/ec2.h"
+#include "policy/model.h"
 
 /* A new object, or NULL with the call's error. Parameters were checked against their rows before. */
 typedef json_t *ec2_handler(struct ec2_call *call);
@@ -18,13 +19,16 @@ ec2_handler ec2_describe_tags;
 ec2_handler ec2_describe_network_interfaces;
 ec2_handler ec2_describe_subnets;
 ec2_handler ec2_describe_vpcs;
+ec2_handler ec2_describe_security_groups;
+ec2_handler ec2_describe_network_acls;
+ec2_handler ec2_describe_route_tables;
 
 /* Whether the request only asks if it would succeed; then that is the call's error, and nothing may be done.
  */
 bool ec2_is_dry_run(struct ec2_call *call);
 
-/* A filter of a Describe action and the member it looks at. "tag:KEY", "tag-key" and "tag-value" look at
- * tagSet where a listing has `tags`. */
+/* A filter of a Describe action and the member it looks at, as "routeSet.gatewayId" within lists, too.
+ * "tag:KEY", "tag-key" and "tag-value" look at tagSet where a listing has `tags`. */
 struct ec2_filter {
     const char *name; /* NULL ends a table */
     const char *member;
@@ -56,3 +60,6 @@ json_t *ec2_flow_logs(const struct ec2_call *call);
 /* Tag.N.Key and Tag.N.Value below `prefix` ("" or "TagSpecification.1."), a new object; NULL with an error.
  */
 json_t *ec2_read_tags(struct ec2_call *call, const char *prefix);
+
+/* What a document says of a resource, with the names of AWS's XML and a tagSet: a new object. */
+json_t *ec2_described(const struct policy_item *item);

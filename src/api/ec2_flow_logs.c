@@ -16,6 +16,7 @@
 #include "record/format.h"
 
 #define FLOW_LOGS_OF_RESOURCE_MAX 250
+#define TAG_FIELD_KEYS_MAX 2
 
 static const char *parameter(const struct ec2_call *call, const char *name)
 {
@@ -188,6 +189,61 @@ static bool set_interval(struct ec2_call *call, json_t *flow_log)
     return true;
 }
 
+/* The keys of one entry, 1 or 2 (record.md 5.14), as a new array; NULL with an error. */
+static json_t *read_tag_keys(struct ec2_call *call, unsigned number)
+{
+    json_t *keys = json_array();
+    const char *key;
+    for (unsigned i = 1; (key = query_find(call->query, "TagFieldSpecification.%u.TagKey.%u", number, i));
+         i++)
+        json_array_append_new(keys, json_string(key));
+    size_t count = json_array_size(keys);
+    bool comma = false;
+    for (size_t i = 0; i < count; i++)
+        comma |= strchr(json_string_value(json_array_get(keys, i)), ',') != NULL;
+    if (count >= 1 && count <= TAG_FIELD_KEYS_MAX && !comma)
+        return keys;
+    json_decref(keys);
+    return ec2_fail(call, "InvalidParameterValue",
+                    "TagFieldSpecification.%u must have 1 or %d tag keys, which have no commas", number,
+                    TAG_FIELD_KEYS_MAX);
+}
+
+static bool has_tag_fields_of(const json_t *specifications, const char *type)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(specifications, i, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "resourceType")), type) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool set_tag_fields(struct ec2_call *call, json_t *flow_log)
+{
+    json_t *specifications = json_array();
+    bool right = true;
+    for (unsigned i = 1; right; i++) {
+        const char *type = query_find(call->query, "TagFieldSpecification.%u.ResourceType", i);
+        if (!type && !query_find(call->query, "TagFieldSpecification.%u.TagKey.1", i))
+            break;
+        if (!type || has_tag_fields_of(specifications, type))
+            right = ec2_fail(call, "InvalidParameterValue",
+                             "TagFieldSpecification.%u must have a resource type of its own", i);
+        json_t *keys = right ? read_tag_keys(call, i) : NULL;
+        right = keys;
+        if (keys)
+            json_array_append_new(specifications,
+                                  json_pack("{s:s, s:o}", "resourceType", type, "tagKeySet", keys));
+    }
+    if (right && json_array_size(specifications))
+        json_object_set(flow_log, "tagFieldSpecificationSet", specifications);
+    json_decref(specifications);
+    return right;
+}
+
 static void set_creation_time(json_t *flow_log)
 {
     char text[64];
@@ -205,13 +261,12 @@ static json_t *read_flow_log(struct ec2_call *call)
 {
     if (!parameter(call, "TrafficType"))
         return ec2_fail(call, "MissingParameter", "The request must contain the parameter TrafficType");
-    if (query_find(call->query, "TagFieldSpecification.1.ResourceType"))
-        return ec2_fail(call, "UnsupportedOperation", "TagFieldSpecifications are not supported");
     json_t *flow_log = json_object();
     set_text(flow_log, "trafficType", parameter(call, "TrafficType"));
     set_text(flow_log, "flowLogStatus", "ACTIVE");
     set_creation_time(flow_log);
-    if (set_destination(call, flow_log) && set_format(call, flow_log) && set_interval(call, flow_log))
+    if (set_destination(call, flow_log) && set_format(call, flow_log) && set_interval(call, flow_log) &&
+        set_tag_fields(call, flow_log))
         return flow_log;
     json_decref(flow_log);
     return NULL;
@@ -223,6 +278,19 @@ static void note_interface(void *context, const struct ec2_interface *interface)
     const char *const ids[] = {identity->interface_id, identity->subnet_id, identity->vpc_id};
     for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
         json_object_set_new(context, ids[i], json_true());
+}
+
+#define NOTE_ALL(list)                                                                                       \
+    for (size_t i_ = 0; i_ < (list).count; i_++)                                                             \
+    json_object_set_new(known, (list).items[i_].item.id, json_true())
+
+static void note_described(const struct policy *policy, json_t *known)
+{
+    if (!policy)
+        return;
+    NOTE_ALL(policy->vpcs);
+    NOTE_ALL(policy->subnets);
+    NOTE_ALL(policy->interfaces);
 }
 
 /* Every id that can be logged, as members of a new object: those in use, and those that the configuration
@@ -243,15 +311,22 @@ static json_t *known_resources(const struct ec2_call *call)
         json_object_set_new(known, topology->subnets[i].subnet_id, json_true());
         json_object_set_new(known, topology->subnets[i].vpc_id, json_true());
     }
+    note_described(call->host->policy, known);
     return known;
 }
 
 /* Same resource, and nothing that tells the two apart. */
 static bool is_same(const json_t *a, const json_t *b)
 {
-    static const char *const members[] = {
-        "resourceId",   "trafficType", "logDestinationType",     "logDestination",
-        "logGroupName", "logFormat",   "maxAggregationInterval", "destinationOptions"};
+    static const char *const members[] = {"resourceId",
+                                          "trafficType",
+                                          "logDestinationType",
+                                          "logDestination",
+                                          "logGroupName",
+                                          "logFormat",
+                                          "maxAggregationInterval",
+                                          "destinationOptions",
+                                          "tagFieldSpecificationSet"};
     for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
         const json_t *left = json_object_get(a, members[i]);
         const json_t *right = json_object_get(b, members[i]);

@@ -47,6 +47,24 @@ static bool value_matches(const char *pattern, const json_t *value)
     return json_is_integer(value) && glob_matches(pattern, number);
 }
 
+/* Whether the value, or one of a list, or of what lies behind the rest of the path in it, matches. */
+static bool path_matches(const char *pattern, const json_t *value, const char *path)
+{
+    char name[64];
+    size_t i;
+    const json_t *element;
+    if (json_is_array(value)) {
+        json_array_foreach(value, i, element) if (path_matches(pattern, element, path)) return true;
+        return false;
+    }
+    if (!*path)
+        return value_matches(pattern, value);
+    size_t len = strcspn(path, ".");
+    (void)snprintf(name, sizeof name, "%.*s", (int)len, path);
+    value = json_object_get(value, name);
+    return value && path_matches(pattern, value, path + len + (path[len] == '.'));
+}
+
 static bool tags_match(const char *filter, const char *pattern, const json_t *tags)
 {
     bool one = strncmp(filter, "tag:", 4) == 0;
@@ -80,7 +98,7 @@ static bool element_matches(const struct ec2_listing *listing, const char *name,
 {
     if (listing->tags && is_tag_filter(name))
         return tags_match(name, pattern, json_object_get(element, "tagSet"));
-    return value_matches(pattern, json_object_get(element, find_filter(listing, name)->member));
+    return path_matches(pattern, element, find_filter(listing, name)->member);
 }
 
 /* One filter lets through what has any of its values; all must let through. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/ec2_actions.h"
+#include "policy/policy.h"
 
 static json_t *text_or_null(const char *text)
 {
@@ -37,8 +38,47 @@ static void add_address(json_t *element, const struct address *address)
     json_array_append_new(set, json_pack("{s:o, s:b}", "privateIpAddress", value, "primary", (int)primary));
 }
 
+/* Elements by their id while they are collected. */
+struct collection {
+    const struct ec2_host *host;
+    const struct topology *topology;
+    json_t *by_id;
+};
+
+/* Members that a document has and nobody else knows better. */
+static void add_described(const struct collection *collection, const struct policy_item *item)
+{
+    json_t *described = item->json ? ec2_described(item) : NULL;
+    json_t *element = json_object_get(collection->by_id, item->id);
+    if (described && element) {
+        json_t *tags = json_object_get(described, "tagSet");
+        if (json_array_size(tags))
+            json_object_set(element, "tagSet", tags);
+        (void)json_object_update_missing(element, described);
+    } else if (described) {
+        json_object_set(collection->by_id, item->id, described);
+    }
+    json_decref(described);
+}
+
+#define ADD_DESCRIBED(collection, list)                                                                      \
+    for (size_t i_ = 0; (collection)->host->policy && i_ < (collection)->host->policy->list.count; i_++)     \
+    add_described(collection, &(collection)->host->policy->list.items[i_].item)
+
+/* Takes the collection apart into a new array. */
+static json_t *elements_of(struct collection *collection)
+{
+    json_t *elements = json_array();
+    const char *id;
+    json_t *element;
+    json_object_foreach(collection->by_id, id, element) json_array_append(elements, element);
+    json_decref(collection->by_id);
+    return elements;
+}
+
 static void add_network_interface(void *context, const struct ec2_interface *one)
 {
+    const struct collection *collection = context;
     const struct interface *interface = one->interface;
     const struct interface_identity *identity = &interface->identity;
     json_t *element = json_pack("{s:s, s:s, s:s, s:s, s:[], s:[], s:[], s:[], s:b}", "networkInterfaceId",
@@ -56,13 +96,31 @@ static void add_network_interface(void *context, const struct ec2_interface *one
         json_object_set_new(
             element, "attachment",
             json_pack("{s:s, s:s}", "instanceId", identity->instance_id, "status", "attached"));
-    json_array_append_new(context, element);
+    json_object_set_new(collection->by_id, identity->interface_id, element);
 }
 
 json_t *ec2_describe_network_interfaces(struct ec2_call *call)
 {
     static const struct ec2_filter filters[] = {
         {"network-interface-id", "networkInterfaceId"},
+        {"addresses.private-ip-address", "privateIpAddressesSet.privateIpAddress"},
+        {"addresses.primary", "privateIpAddressesSet.primary"},
+        {"addresses.association.public-ip", "privateIpAddressesSet.association.publicIp"},
+        {"association.public-ip", "association.publicIp"},
+        {"association.ip-owner-id", "association.ipOwnerId"},
+        {"attachment.instance-id", "attachment.instanceId"},
+        {"attachment.status", "attachment.status"},
+        {"attachment.device-index", "attachment.deviceIndex"},
+        {"availability-zone", "availabilityZone"},
+        {"availability-zone-id", "availabilityZoneId"},
+        {"group-id", "groupSet.groupId"},
+        {"group-name", "groupSet.groupName"},
+        {"interface-type", "interfaceType"},
+        {"ipv6-addresses.ipv6-address", "ipv6AddressesSet.ipv6Address"},
+        {"mac-address", "macAddress"},
+        {"requester-id", "requesterId"},
+        {"requester-managed", "requesterManaged"},
+        {"source-dest-check", "sourceDestCheck"},
         {"subnet-id", "subnetId"},
         {"vpc-id", "vpcId"},
         {"private-ip-address", "privateIpAddress"},
@@ -78,16 +136,11 @@ json_t *ec2_describe_network_interfaces(struct ec2_call *call)
                                                .what = "networkInterface",
                                                .filters = filters,
                                                .tags = true};
-    json_t *elements = json_array();
-    call->host->visit_interfaces(call->host->context, add_network_interface, elements);
-    return ec2_list(call, &listing, elements);
+    struct collection collection = {call->host, call->host->topology, json_object()};
+    call->host->visit_interfaces(call->host->context, add_network_interface, &collection);
+    ADD_DESCRIBED(&collection, interfaces);
+    return ec2_list(call, &listing, elements_of(&collection));
 }
-
-/* Elements by their id while they are collected. */
-struct collection {
-    const struct topology *topology;
-    json_t *by_id;
-};
 
 static json_t *find_or_add(const struct collection *collection, const char *member, const char *id)
 {
@@ -98,17 +151,6 @@ static json_t *find_or_add(const struct collection *collection, const char *memb
                         "state", "available", "tagSet");
     json_object_set_new(collection->by_id, id, element);
     return element;
-}
-
-/* Takes the collection apart into a new array. */
-static json_t *elements_of(struct collection *collection)
-{
-    json_t *elements = json_array();
-    const char *id;
-    json_t *element;
-    json_object_foreach(collection->by_id, id, element) json_array_append(elements, element);
-    json_decref(collection->by_id);
-    return elements;
 }
 
 static void add_subnet(const struct collection *collection, const char *id, const char *vpc_id,
@@ -149,6 +191,14 @@ json_t *ec2_describe_subnets(struct ec2_call *call)
         {"subnet-id", "subnetId"},
         {"vpc-id", "vpcId"},
         {"cidr-block", "cidrBlock"},
+        {"cidr", "cidrBlock"},
+        {"cidrBlock", "cidrBlock"},
+        {"availability-zone", "availabilityZone"},
+        {"availabilityZone", "availabilityZone"},
+        {"default-for-az", "defaultForAz"},
+        {"ipv6-cidr-block-association.ipv6-cidr-block", "ipv6CidrBlockAssociationSet.ipv6CidrBlock"},
+        {"outpost-arn", "outpostArn"},
+        {"subnet-arn", "subnetArn"},
         {"owner-id", "ownerId"},
         {"state", "state"},
         {"availability-zone-id", "availabilityZoneId"},
@@ -161,7 +211,7 @@ json_t *ec2_describe_subnets(struct ec2_call *call)
                                                .what = "subnet",
                                                .filters = filters,
                                                .tags = true};
-    struct collection collection = {call->host->topology, json_object()};
+    struct collection collection = {call->host, call->host->topology, json_object()};
     call->host->visit_interfaces(call->host->context, add_subnet_of, &collection);
     for (size_t i = 0; i < collection.topology->subnet_count; i++) {
         const struct topology_subnet *subnet = &collection.topology->subnets[i];
@@ -169,6 +219,7 @@ json_t *ec2_describe_subnets(struct ec2_call *call)
                    strncmp(subnet->vpc_id, "vpc-", 4) == 0 ? subnet->vpc_id : NULL, subnet->az_id);
         add_block(&collection, subnet);
     }
+    ADD_DESCRIBED(&collection, subnets);
     return ec2_list(call, &listing, elements_of(&collection));
 }
 
@@ -186,7 +237,15 @@ static void add_vpc_of(void *context, const struct ec2_interface *interface)
 json_t *ec2_describe_vpcs(struct ec2_call *call)
 {
     static const struct ec2_filter filters[] = {
-        {"vpc-id", "vpcId"}, {"owner-id", "ownerId"}, {"state", "state"}, {NULL}};
+        {"vpc-id", "vpcId"},
+        {"owner-id", "ownerId"},
+        {"state", "state"},
+        {"cidr", "cidrBlock"},
+        {"cidr-block-association.cidr-block", "cidrBlockAssociationSet.cidrBlock"},
+        {"dhcp-options-id", "dhcpOptionsId"},
+        {"ipv6-cidr-block-association.ipv6-cidr-block", "ipv6CidrBlockAssociationSet.ipv6CidrBlock"},
+        {"is-default", "isDefault"},
+        {NULL}};
     static const struct ec2_listing listing = {.set = "vpcSet",
                                                .key = "vpcId",
                                                .ids = "VpcId",
@@ -195,11 +254,12 @@ json_t *ec2_describe_vpcs(struct ec2_call *call)
                                                .filters = filters,
                                                .tags = true};
     const struct topology *topology = call->host->topology;
-    struct collection collection = {topology, json_object()};
+    struct collection collection = {call->host, topology, json_object()};
     call->host->visit_interfaces(call->host->context, add_vpc_of, &collection);
     for (size_t i = 0; i < topology->subnet_count; i++)
         add_vpc(&collection, topology->subnets[i].vpc_id);
     for (size_t i = 0; i < topology->rule_count; i++)
         add_vpc(&collection, topology->rules[i].vpc_id);
+    ADD_DESCRIBED(&collection, vpcs);
     return ec2_list(call, &listing, elements_of(&collection));
 }

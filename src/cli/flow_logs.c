@@ -28,6 +28,9 @@ enum {
     INTERVAL,
     DESTINATION_OPTIONS,
     TOKEN,
+    TAGS,
+    TAG_FIELDS,
+    CROSS_ACCOUNT_ROLE,
     FLOW_LOG_IDS,
     FILTER,
     MAX_RESULTS,
@@ -96,6 +99,20 @@ static const struct option create_options[] = {
      VALUE(DESTINATION_OPTIONS),
      .help =
          "FileFormat=plain-text, HiveCompatiblePartitions=true, PerHourPartition=true, with commas between"},
+    {.name = "tag-specifications",
+     .metavar = "LIST",
+     VALUE(TAGS),
+     .help = "ResourceType=vpc-flow-log,Tags=[{Key=K,Value=V},{Key=K,Value=V}]"},
+    {.name = "tag-field-specifications",
+     .metavar = "LIST",
+     VALUE(TAG_FIELDS),
+     .help = "ResourceType=instance,TagKeys=K,K (or network-interface, auto-scaling-group): tags that "
+             "records tell; "
+             "more may follow"},
+    {.name = "deliver-cross-account-role",
+     .metavar = "ARN",
+     VALUE(CROSS_ACCOUNT_ROLE),
+     .help = "kept and told, and not assumed"},
     {.name = "client-token", .metavar = "TOKEN", VALUE(TOKEN), .help = "makes the request safe to repeat"},
     COMMON,
 };
@@ -129,6 +146,7 @@ static const struct {
     {PERMISSION_ARN, "DeliverLogsPermissionArn"},
     {FORMAT, "LogFormat"},
     {TOKEN, "ClientToken"},
+    {CROSS_ACCOUNT_ROLE, "DeliverCrossAccountRole"},
     {INTERVAL, "MaxAggregationInterval"},
     {MAX_RESULTS, "MaxResults"},
     {NEXT_TOKEN, "NextToken"},
@@ -192,11 +210,57 @@ static bool add_destination_options(json_t *parameters, const char *text)
     return true;
 }
 
+/* "ResourceType=TYPE,Tags=[{Key=K,Value=V},…]": a value ends at a brace, so it may hold commas. */
+static bool add_tags(json_t *parameters, const char *text)
+{
+    static const char begin[] = "ResourceType=";
+    const char *tags = strstr(text, ",Tags=[");
+    if (strncmp(text, begin, strlen(begin)) != 0 || !tags)
+        return false;
+    set_text(parameters, "TagSpecification.1.ResourceType", text + strlen(begin),
+             (size_t)(tags - text) - strlen(begin));
+    const char *at = tags + strlen(",Tags=[");
+    for (unsigned i = 1; *at != ']'; i++) {
+        char name[64];
+        const char *value = strncmp(at, "{Key=", 5) == 0 ? strstr(at, ",Value=") : NULL;
+        const char *end = value ? strchr(value, '}') : NULL;
+        if (!end)
+            return false;
+        (void)snprintf(name, sizeof name, "TagSpecification.1.Tag.%u.Key", i);
+        set_text(parameters, name, at + 5, (size_t)(value - at - 5));
+        (void)snprintf(name, sizeof name, "TagSpecification.1.Tag.%u.Value", i);
+        value += strlen(",Value=");
+        set_text(parameters, name, value, (size_t)(end - value));
+        at = end + 1 + (end[1] == ',');
+    }
+    return at[1] == '\0';
+}
+
+/* "ResourceType=TYPE,TagKeys=K,K" */
+static bool add_tag_fields(json_t *parameters, const char *text)
+{
+    static const char begin[] = "ResourceType=";
+    const char *keys = strstr(text, ",TagKeys=");
+    char name[64];
+    unsigned i = 0;
+    if (strncmp(text, begin, strlen(begin)) != 0 || !keys)
+        return false;
+    do
+        (void)snprintf(name, sizeof name, "TagFieldSpecification.%u.ResourceType", ++i);
+    while (json_object_get(parameters, name));
+    set_text(parameters, name, text + strlen(begin), (size_t)(keys - text) - strlen(begin));
+    (void)snprintf(name, sizeof name, "TagFieldSpecification.%u.TagKey", i);
+    add_words(parameters, name, keys + strlen(",TagKeys="));
+    return true;
+}
+
 /* Ids and filters behind the first are operands, as with the aws command. */
 static bool add_operand(json_t *parameters, const struct settings *settings, const char *operand)
 {
     if (settings->values[FILTER] && strncmp(operand, "Name=", 5) == 0)
         return add_filter(parameters, operand);
+    if (settings->values[TAG_FIELDS] && strncmp(operand, "ResourceType=", 13) == 0)
+        return add_tag_fields(parameters, operand);
     if (settings->values[RESOURCE_IDS] || settings->values[FLOW_LOG_IDS]) {
         add_words(parameters, settings->values[RESOURCE_IDS] ? "ResourceId" : "FlowLogId", operand);
         return true;
@@ -220,6 +284,10 @@ static json_t *make_parameters(const struct settings *settings, const char *acti
     const char *wrong = NULL;
     if (settings->values[FILTER] && !add_filter(parameters, settings->values[FILTER]))
         wrong = settings->values[FILTER];
+    if (settings->values[TAGS] && !add_tags(parameters, settings->values[TAGS]))
+        wrong = settings->values[TAGS];
+    if (settings->values[TAG_FIELDS] && !add_tag_fields(parameters, settings->values[TAG_FIELDS]))
+        wrong = settings->values[TAG_FIELDS];
     if (settings->values[DESTINATION_OPTIONS] &&
         !add_destination_options(parameters, settings->values[DESTINATION_OPTIONS]))
         wrong = settings->values[DESTINATION_OPTIONS];

@@ -64,6 +64,8 @@ struct flow_log {
     enum traffic_type traffic_type;
     uint64_t interval; /* 60 or 600 seconds */
     char *format_text;
+    char *interface_tags, *instance_tags,
+        *asg_tags; /* "KEY[,KEY]" of the tags that records tell; "" for none */
     char *destination;
     enum file_format file_format;
     enum parquet_codec codec;

@@ -139,6 +139,13 @@ static bool check_format(const char *text, struct fault *fault)
     return format_parse(&format, text, fault) == 0;
 }
 
+static bool check_tag_keys(const char *text, struct fault *fault)
+{
+    size_t first = strcspn(text, ",");
+    const char *second = text[first] ? text + first + 1 : NULL;
+    return !text[0] || (first > 0 && first <= 512 && (!second || (*second && !strchr(second, ','))));
+}
+
 static bool check_destination(const char *text, struct fault *fault)
 {
     struct destination_text parsed;
@@ -293,8 +300,14 @@ static const struct config_key subnet_keys[] = {
 static const struct config_key topology_keys[] = {
     {.name = "documents",
      .type = KEY_TEXT,
-     .standing = KEY_MISSING,
-     .help = "AWS documents about the network."},
+     CONFIG(topology.documents),
+     .reloadable = true,
+     .default_text = "",
+     .check = check_file,
+     .allowed = "an absolute path",
+     .help = "A folder of what \"aws ec2 describe-...\" prints, *.json. The API describes the VPCs, subnets, "
+             "interfaces, "
+             "security groups, network ACLs and route tables in it. Read at the start and at a reload."},
     {.name = "interfaces",
      .type = KEY_LIST,
      CONFIG(topology.rules),
@@ -480,6 +493,27 @@ static const struct config_key flow_log_keys[] = {
      .help =
          "Fields of a record and their order: the 14 of version 2, all, or a custom format in AWS's syntax; "
          "\"flowlog fields\" lists them."},
+    {.name = "interface-tags",
+     .type = KEY_TEXT,
+     FLOW_LOG(interface_tags),
+     .default_text = "",
+     .check = check_tag_keys,
+     .allowed = "one or two tag keys, with a comma between",
+     .help = "The tags of topology.documents whose values ${interface-tag} and ${interface-tag-2} tell."},
+    {.name = "instance-tags",
+     .type = KEY_TEXT,
+     FLOW_LOG(instance_tags),
+     .default_text = "",
+     .check = check_tag_keys,
+     .allowed = "one or two tag keys, with a comma between",
+     .help = "The same for ${instance-tag} and ${instance-tag-2}."},
+    {.name = "asg-tags",
+     .type = KEY_TEXT,
+     FLOW_LOG(asg_tags),
+     .default_text = "",
+     .check = check_tag_keys,
+     .allowed = "one or two tag keys, with a comma between",
+     .help = "The same for ${asg-tag} and ${asg-tag-2}, of the instance's Auto Scaling group."},
     {.name = "destination",
      .type = KEY_TEXT,
      FLOW_LOG(destination),

@@ -13,7 +13,7 @@
 #define PATH_TEXT_MAX 192
 #define FOUND_MAX 60 /* how much of a wrong value is shown */
 #define NOTES_MAX 1000
-#define KEYS_MAX 32 /* of one map */
+#define KEYS_MAX 64 /* of one map */
 
 struct note {
     size_t line;

@@ -83,6 +83,59 @@ static int take_service(const struct config *config, const char *type, struct fl
     return r;
 }
 
+static const struct {
+    const char *resource_type;
+    const char *key; /* of the configuration */
+    size_t offset;
+} tag_fields[] = {{"network-interface", "interface-tags", offsetof(struct flow_log, interface_tags)},
+                  {"instance", "instance-tags", offsetof(struct flow_log, instance_tags)},
+                  {"auto-scaling-group", "asg-tags", offsetof(struct flow_log, asg_tags)}};
+
+static int set_tag_fields(struct flow_log *ret, const json_t *specification, struct fault *fault)
+{
+    AUTO_BUF struct buf text = BUF_INIT(8192);
+    size_t k;
+    const json_t *key;
+    json_array_foreach(json_object_get(specification, "tagKeySet"), k, key)
+        buf_printf(&text, "%s%s", k ? "," : "", json_string_value(key));
+    for (size_t i = 0; i < ARRAY_SIZE(tag_fields); i++)
+        if (strcmp(tag_fields[i].resource_type, member(specification, "resourceType")) == 0)
+            return set_key(ret, tag_fields[i].key, buf_string(&text), fault);
+    return 0;
+}
+
+static int set_all_tag_fields(struct flow_log *ret, const json_t *from, struct fault *fault)
+{
+    size_t i;
+    const json_t *specification;
+    json_array_foreach(json_object_get(from, "tagFieldSpecificationSet"), i, specification)
+    {
+        int r = set_tag_fields(ret, specification, fault);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void describe_tag_fields(json_t *object, const struct flow_log *log)
+{
+    json_t *specifications = json_array();
+    for (size_t i = 0; i < ARRAY_SIZE(tag_fields); i++) {
+        const char *text = *(char *const *)((const char *)log + tag_fields[i].offset);
+        size_t len = strcspn(text, ",");
+        if (!*text)
+            continue;
+        json_t *keys = json_pack("[s%]", text, len);
+        if (text[len])
+            json_array_append_new(keys, json_string(text + len + 1));
+        json_array_append_new(specifications, json_pack("{s:s, s:o}", "resourceType",
+                                                        tag_fields[i].resource_type, "tagKeySet", keys));
+    }
+    if (json_array_size(specifications))
+        json_object_set(object, "tagFieldSpecificationSet", specifications);
+    json_decref(specifications);
+}
+
 /* Through the rows of the configuration, so that what holds there holds here. */
 static int make_flow_log(const struct config *config, const json_t *from, struct flow_log *ret,
                          struct fault *fault)
@@ -111,6 +164,8 @@ static int make_flow_log(const struct config *config, const json_t *from, struct
         r = take_service(config, member(from, "logDestinationType"), ret);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(settings); i++)
         r = set_key(ret, settings[i][0], settings[i][1], fault);
+    if (r == 0)
+        r = set_all_tag_fields(ret, from, fault);
     if (r == 0)
         r = flow_log_resolve(ret, &config->topology, fault);
     (void)snprintf(ret->id, sizeof ret->id, "%s", member(from, "flowLogId"));
@@ -278,6 +333,7 @@ static json_t *describe_declared(const struct daemon *daemon, const struct flow_
                                "flowLogStatus", "ACTIVE", "logFormat", buf_string(&format),
                                "maxAggregationInterval", (json_int_t)log->interval, "creationTime", created);
     set_destination(object, log);
+    describe_tag_fields(object, log);
     return object;
 }
 
@@ -314,6 +370,7 @@ struct ec2_host created_host(struct daemon *daemon)
 {
     return (struct ec2_host){.context = daemon,
                              .topology = &daemon->config.topology,
+                             .policy = daemon->world.policy,
                              .store = daemon->store,
                              .visit_interfaces = visit_interfaces,
                              .declared = declared,

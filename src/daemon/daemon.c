@@ -224,6 +224,8 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     daemon->live_line = options->print && isatty(STDERR_FILENO);
     identity_machine(daemon->machine_id);
     int r = load_config(daemon, &daemon->config, fault);
+    if (r == 0)
+        r = world_load(&daemon->world, &daemon->config.topology, fault);
     if (r < 0)
         return r;
     windows_init(&daemon->windows, daemon->config.capture.max_flows);
@@ -259,8 +261,10 @@ static void reload(struct daemon *daemon)
         log_error("config", "not reloaded: %s", fault.text);
         return;
     }
-    if (created_append(daemon, &fresh) < 0) {
-        log_error("config", "not reloaded: out of memory");
+    if (created_append(daemon, &fresh) < 0)
+        (void)fault_set(&fault, -ENOMEM, "out of memory");
+    if (fault.text[0] || world_load(&daemon->world, &fresh.topology, &fault) < 0) {
+        log_error("config", "not reloaded: %s", fault.text);
         config_done(&fresh);
         return;
     }
@@ -434,6 +438,7 @@ void daemon_close(struct daemon *daemon)
     if (daemon->long_window_open)
         flow_table_done(&daemon->long_window);
     registry_done(&daemon->registry);
+    world_close(&daemon->world);
     config_done(&daemon->config);
     const int fds[] = {daemon->epoll, daemon->signals, daemon->ticks, daemon->clock_changes};
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)

@@ -23,6 +23,7 @@
 #include "daemon/publish.h"
 #include "daemon/recover.h"
 #include "daemon/registry.h"
+#include "daemon/world.h"
 #include "flow/journal.h"
 #include "flow/windows.h"
 #include "topology/links.h"
@@ -59,6 +60,7 @@ struct daemon {
     struct http *http; /* NULL: no listener */
     struct upload *uploads;
     struct access_keys *access_keys;
+    struct world world;
     struct flow_log_store *store; /* of flow logs made through the API */
     int epoll;
     int signals;

@@ -42,6 +42,7 @@ struct topology_subnet {
 struct topology {
     char *account;
     char *region;
+    char *documents;             /* folder of AWS's documents; "" for none */
     struct topology_rule *rules; /* the first that matches a device counts */
     size_t rule_count;
     struct topology_subnet *subnets;
