@@ -39,6 +39,7 @@ struct http {
     struct MHD_Daemon *mhd;
     const struct http_route *routes;
     void *context;
+    char problem[512];             /* that the library told last */
     struct connection connections; /* ring with this as its head */
 };
 
@@ -271,10 +272,10 @@ void http_visit_headers(const struct http_request *request, http_header_visitor 
 static void log_problem(void *context, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
 static void log_problem(void *context, const char *format, va_list arguments)
 {
-    char text[512];
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    text[strcspn(text, "\n")] = '\0';
-    log_debug("api", "%s", text);
+    struct http *http = context;
+    (void)vsnprintf(http->problem, sizeof http->problem, format, arguments);
+    http->problem[strcspn(http->problem, "\n")] = '\0';
+    log_debug("api", "%s", http->problem);
 }
 
 /* A socket that is heard, or a negative errno. */
@@ -296,36 +297,50 @@ static int listen_at(const struct address *address, uint16_t port)
     return TAKE_FD(fd);
 }
 
-static struct MHD_Daemon *start(struct http *http, int fd)
+/* TLS 1.2 and 1.3, and what GnuTLS takes for secure today. */
+#define PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+static struct MHD_Daemon *start(struct http *http, const struct http_place *place, int fd)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                            take_request, http, MHD_OPTION_EXTERNAL_LOGGER, log_problem, NULL,
-                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-                            (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                            (unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_MAX,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, connection_changed,
-                            http, MHD_OPTION_URI_LOG_CALLBACK, request_begins, http,
-                            MHD_OPTION_NOTIFY_COMPLETED, request_ends, http, MHD_OPTION_END);
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)place->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)place->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    const struct MHD_OptionItem none = {MHD_OPTION_END, 0, NULL};
+    return MHD_start_daemon(
+        flags | (place->certificate ? MHD_USE_TLS : 0), 0, NULL, NULL, take_request, http,
+        MHD_OPTION_EXTERNAL_LOGGER, log_problem, http, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_MAX,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
+        MHD_OPTION_URI_LOG_CALLBACK, request_begins, http, MHD_OPTION_NOTIFY_COMPLETED, request_ends, http,
+        MHD_OPTION_ARRAY, place->certificate ? tls : &none, MHD_OPTION_END);
 }
 
-int http_open(struct http **ret, const struct address *address, uint16_t port,
-              const struct http_route *routes, void *context, struct fault *fault)
+int http_open(struct http **ret, const struct http_place *place, const struct http_route *routes,
+              void *context, struct fault *fault)
 {
     char text[ADDRESS_TEXT_MAX];
-    int text_len = (int)address_format(text, address->bytes, address->family);
-    int fd AUTO_CLOSE = listen_at(address, port);
+    int text_len = (int)address_format(text, place->address->bytes, place->address->family);
+    int fd AUTO_CLOSE = listen_at(place->address, place->port);
     if (fd < 0)
-        return fault_set(fault, fd, "cannot listen on %.*s port %u: %s", text_len, text, port, strerror(-fd));
+        return fault_set(fault, fd, "cannot listen on %.*s port %u: %s", text_len, text, place->port,
+                         strerror(-fd));
     struct http *http = calloc(1, sizeof *http);
     if (!http)
         return fault_set(fault, -ENOMEM, "the listener: out of memory");
     http->routes = routes;
     http->context = context;
     http->connections.next = http->connections.previous = &http->connections;
-    http->mhd = start(http, fd);
+    http->mhd = start(http, place, fd);
     if (!http->mhd) {
+        (void)fault_set(fault, -EINVAL, "the listener cannot be started%s%s%s", http->problem[0] ? ": " : "",
+                        http->problem, place->certificate ? " (certificate and key)" : "");
         free(http);
-        return fault_set(fault, -EIO, "the listener cannot be started");
+        return -EINVAL;
     }
     (void)TAKE_FD(fd);
     *ret = http;

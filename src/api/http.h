@@ -67,9 +67,21 @@ struct http_route {
 
 struct http;
 
-/* -EADDRINUSE, -EADDRNOTAVAIL, -EACCES…: nobody can be heard there. `routes` is borrowed. */
-int http_open(struct http **ret, const struct address *address, uint16_t port,
-              const struct http_route *routes, void *context, struct fault *fault) MUST_USE;
+/* Where it is heard. `certificate` and `key`: PEM texts, for TLS; NULL for plain HTTP. Borrowed for
+ * http_open(). */
+struct http_place {
+    const struct address *address;
+    uint16_t port;
+    const char *certificate;
+    const char *key;
+};
+
+/*
+ * -EADDRINUSE, -EADDRNOTAVAIL, -EACCES…: nobody can be heard there; -EINVAL: no use can be made of the
+ * certificate. `routes` is borrowed.
+ */
+int http_open(struct http **ret, const struct http_place *place, const struct http_route *routes,
+              void *context, struct fault *fault) MUST_USE;
 void http_close(struct http *http);
 
 /* Readable when http_process has work; it also wants to be called every second or so, for what is too slow.

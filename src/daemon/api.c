@@ -7,6 +7,7 @@
 #include "api/sign_in.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "daemon/created.h"
 #include "daemon/daemon.h"
@@ -14,6 +15,7 @@
 
 #define STATUS_UNAVAILABLE 503
 #define HEADERS_MAX 64
+#define PEM_MAX (1024 * 1024)
 
 /* Healthy while packets are counted, as for `flowlog status`; an interface that is not recorded is named. */
 static void answer_health(void *context, const struct http_request *request, struct http_answer *answer)
@@ -107,6 +109,12 @@ static bool has_keys(const struct daemon *daemon)
     return json_array_size(access_keys_list(daemon->access_keys)) > 0;
 }
 
+/* Beyond this host nobody is let in without one, also when the last was revoked. */
+static bool is_admitted_by_key(const struct daemon *daemon)
+{
+    return has_keys(daemon) || !daemon->listens_to_host;
+}
+
 static void answer_ec2(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct query query AUTO_QUERY = {0};
@@ -115,7 +123,8 @@ static void answer_ec2(void *context, const struct http_request *request, struct
     unsigned rights = EC2_READ | EC2_MANAGE;
     const struct ec2_host host = created_host(context);
     answer->content_type = EC2_CONTENT_TYPE;
-    if (has_keys(context) ? !admit_key(context, request, &rights, &error) : !admit_anybody(request, &error)) {
+    if (is_admitted_by_key(context) ? !admit_key(context, request, &rights, &error)
+                                    : !admit_anybody(request, &error)) {
         answer->status = ec2_refuse(&error, &answer->body);
         return;
     }
@@ -134,19 +143,55 @@ static const struct http_route routes[] = {
     {NULL},
 };
 
+/* PEM texts, for as long as the listener is opened. */
+struct pems {
+    struct buf certificate;
+    struct buf key;
+};
+
+static void pems_done(struct pems *pems)
+{
+    buf_done(&pems->certificate);
+    buf_wipe(&pems->key);
+}
+
+static int listen_there(struct daemon *daemon, struct fault *fault)
+{
+    const struct config *config = &daemon->config;
+    struct address address;
+    struct pems pems CLEANUP(pems_done) = {BUF_INIT(PEM_MAX), BUF_INIT(PEM_MAX)};
+    bool tls = config->listen_certificate[0];
+    if (!address_parse(config->listen_address, strlen(config->listen_address), &address))
+        return fault_set(fault, -EINVAL, "listen.address: %s is no address", config->listen_address);
+    daemon->listens_to_host = address_is_loopback(&address);
+    if (!daemon->listens_to_host && !has_keys(daemon))
+        return fault_set(fault, -EPERM,
+                         "%s is not loopback, and there is no access key yet: make one first, flowlog "
+                         "access-key create --rights manage --state %s",
+                         config->listen_address, daemon->options->state);
+    int r = tls ? file_read(config->listen_certificate, &pems.certificate, fault) : 0;
+    if (r == 0 && tls)
+        r = file_read(config->listen_key, &pems.key, fault);
+    if (r < 0)
+        return r;
+    const struct http_place place = {.address = &address,
+                                     .port = (uint16_t)config->listen_port,
+                                     .certificate = tls ? buf_string(&pems.certificate) : NULL,
+                                     .key = tls ? buf_string(&pems.key) : NULL};
+    return http_open(&daemon->http, &place, routes, daemon, fault);
+}
+
 /* A port that nobody asked for is no reason not to capture when another program has it. */
 int daemon_open_api(struct daemon *daemon, struct fault *fault)
 {
     const struct config *config = &daemon->config;
-    struct address address;
     int r = access_keys_open(&daemon->access_keys, daemon->options->state, fault);
     if (r < 0)
         return r;
-    if (!address_parse(config->listen_address, strlen(config->listen_address), &address))
-        return fault_set(fault, -EINVAL, "listen.address: %s is no address", config->listen_address);
-    r = http_open(&daemon->http, &address, (uint16_t)config->listen_port, routes, daemon, fault);
+    r = listen_there(daemon, fault);
     if (r == 0) {
-        log_info("api", "listening on %s port %u%s", config->listen_address, (unsigned)config->listen_port,
+        log_info("api", "listening on %s port %u%s%s", config->listen_address, (unsigned)config->listen_port,
+                 config->listen_certificate[0] ? " with TLS" : "",
                  has_keys(daemon)
                      ? ""
                      : "; there are no access keys, so every user of this host may manage flow logs "
@@ -160,4 +205,14 @@ int daemon_open_api(struct daemon *daemon, struct fault *fault)
     log_warning("api", "%s; going on without a listener: set listen.port to another one", fault->text);
     *fault = (struct fault){0};
     return 0;
+}
+
+int daemon_renew_api(struct daemon *daemon, struct fault *fault)
+{
+    if (!daemon->http || !daemon->config.listen_certificate[0])
+        return 0;
+    uploads_close(daemon);
+    http_close(TAKE(daemon->http));
+    int r = listen_there(daemon, fault);
+    return r < 0 ? r : 1;
 }

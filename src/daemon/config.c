@@ -91,12 +91,30 @@ static int default_listen(struct config *config)
     return config->listen_address ? 0 : -ENOMEM;
 }
 
+static int check_listen(const struct config *config, struct fault *fault)
+{
+    struct address address = {0};
+    const char *text = config->listen_address;
+    bool certificate = config->listen_certificate[0];
+    if (certificate != (config->listen_key[0] != '\0'))
+        return fault_set(fault, -EINVAL, "listen.%s: missing: listen.%s needs it",
+                         certificate ? "key" : "certificate", certificate ? "certificate" : "key");
+    if (!certificate && address_parse(text, strlen(text), &address) && !address_is_loopback(&address))
+        return fault_set(fault, -EINVAL,
+                         "listen.address: found '%s', allowed without listen.certificate and listen.key: "
+                         "127.0.0.0/8 or ::1",
+                         text);
+    return 0;
+}
+
 /* What only the whole can tell: what is not in the file, and what follows from it. */
 static int finish(struct config *config, const char *state, struct fault *fault)
 {
     int r = default_store_path(config, state);
     if (r == 0)
         r = default_listen(config);
+    if (r == 0)
+        r = check_listen(config, fault);
     if (r == 0 && !config->topology.rules)
         r = make_default_interface(config);
     if (r == 0 && !config->flow_logs)

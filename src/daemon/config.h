@@ -105,9 +105,10 @@ struct config {
     char *store_path; /* where the flow log goes that exists when none is declared */
     struct config_store store;
     struct config_spool spool;
-    char *listen_address; /* loopback */
+    char *listen_address;
     uint64_t listen_port;
-    bool listen_declared; /* somebody asked for it, so it must work */
+    char *listen_certificate, *listen_key; /* paths; "" for plain HTTP, on loopback alone */
+    bool listen_declared;                  /* somebody asked for it, so it must work */
     struct flow_log *flow_logs;
     size_t flow_log_count;
     struct api_destination *api_destinations;

@@ -121,16 +121,7 @@ static bool check_path(const char *text, struct fault *fault)
 static bool check_listen_address(const char *text, struct fault *fault)
 {
     struct address address;
-    if (!address_parse(text, strlen(text), &address))
-        return false;
-    if (address_is_loopback(&address))
-        return true;
-    (void)fault_set(
-        fault, 0,
-        "found '%s', but anything but loopback needs sign-in and TLS, which this version does not "
-        "have; use 127.0.0.1 or ::1",
-        text);
-    return false;
+    return address_parse(text, strlen(text), &address);
 }
 
 static bool check_format(const char *text, struct fault *fault)
@@ -442,8 +433,8 @@ static const struct config_key listen_keys[] = {
      .type = KEY_TEXT,
      CONFIG(listen_address),
      .check = check_listen_address,
-     .allowed = "an address of 127.0.0.0/8, or ::1",
-     .help = "Where it listens; other than loopback needs sign-in and TLS, which this version does not have. "
+     .allowed = "an IPv4 or IPv6 address",
+     .help = "Where it listens. Other than loopback needs a certificate, and at the start an access key. "
              "Default: " CONFIG_ADDRESS_DEFAULT "."},
     {.name = "port",
      .type = KEY_NUMBER,
@@ -451,6 +442,21 @@ static const struct config_key listen_keys[] = {
      .min = 1,
      .max = 65535,
      .help = "Its TCP port. Default: 8420."},
+    {.name = "certificate",
+     .type = KEY_TEXT,
+     CONFIG(listen_certificate),
+     .default_text = "",
+     .check = check_file,
+     .allowed = "an absolute path",
+     .help = "PEM file of its certificate and those that it rests on; it speaks TLS alone then. Read again "
+             "at a reload."},
+    {.name = "key",
+     .type = KEY_TEXT,
+     CONFIG(listen_key),
+     .default_text = "",
+     .check = check_file,
+     .allowed = "an absolute path",
+     .help = "PEM file of the certificate's private key."},
     {.name = NULL},
 };
 

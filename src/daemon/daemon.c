@@ -252,6 +252,16 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     return 0;
 }
 
+static void renew_listener(struct daemon *daemon)
+{
+    struct fault fault = {0};
+    int r = daemon_renew_api(daemon, &fault);
+    if (r == 1)
+        r = watch(daemon, http_fd(daemon->http), EVENT_HTTP, &fault);
+    if (r < 0)
+        log_error("api", "nobody listens any more: %s; mend that and reload", fault.text);
+}
+
 static void reload(struct daemon *daemon)
 {
     struct config fresh;
@@ -277,6 +287,7 @@ static void reload(struct daemon *daemon)
     keeper_configure(daemon->keeper, &daemon->config);
     note_store(daemon);
     daemon_follow_rules(daemon);
+    renew_listener(daemon);
     config_done(&fresh);
     log_info("config", "reloaded: %zu entries for interfaces, %zu flow logs",
              daemon->config.topology.rule_count, daemon->config.flow_log_count);

@@ -78,7 +78,8 @@ struct daemon {
     bool journal_failing; /* since it was last written whole */
     bool drain_failing;
     bool capturing;
-    bool first_close; /* no window was closed by this process yet */
+    bool listens_to_host; /* alone: on loopback */
+    bool first_close;     /* no window was closed by this process yet */
     bool stopping;
     bool live_line; /* standard error is a terminal */
 };
@@ -133,6 +134,10 @@ uint64_t daemon_delivery_lag(const struct flow_log *log, const struct delivery_c
 
 /* api.c: the listener, for what is asked by HTTP. */
 int daemon_open_api(struct daemon *daemon, struct fault *fault) MUST_USE;
+
+/* Opens it anew when it has a certificate, which may be another by now. 1 when it did; negative: nobody
+ * listens. */
+int daemon_renew_api(struct daemon *daemon, struct fault *fault) MUST_USE;
 
 /* metrics.c: an http_handler, for the daemon. */
 void daemon_answer_metrics(void *context, const struct http_request *request, struct http_answer *answer);

@@ -167,6 +167,7 @@ static void test_every_key_arrives(void **state)
 static void test_listener_is_loopback_unless_told(void **state)
 {
     static const char *const refused[] = {"0.0.0.0", "192.0.2.1", "::", "2001:db8::1", "localhost"};
+    static const char with_tls[] = "listen: {address: '::', certificate: /c.pem, key: /k.pem}";
     struct config config AUTO_CONFIG;
     parse_right(&config, "");
     assert_false(config.listen_declared);
@@ -176,6 +177,9 @@ static void test_listener_is_loopback_unless_told(void **state)
     parse_right(&declared, "listen: {address: '::1'}");
     assert_true(declared.listen_declared);
     assert_int_equal(declared.listen_port, 8420);
+    struct config open AUTO_CONFIG;
+    parse_right(&open, with_tls);
+    assert_string_equal(open.listen_key, "/k.pem");
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         struct config wrong AUTO_CONFIG;
         struct config_report report CLEANUP(config_report_done);
@@ -243,6 +247,8 @@ static const struct {
     {"capture: {exclude: [dns]}",
      "f.yaml:1: capture.exclude[0]: found 'dns', allowed: dhcp, instance-metadata, "
      "time-sync or amazon-dns"},
+    {"listen: {certificate: /c.pem}", "f.yaml:1: listen.key: missing: listen.certificate needs it"},
+    {"listen: {key: /k.pem}", "f.yaml:1: listen.certificate: missing: listen.key needs it"},
     {"topology: {documents: x}", "f.yaml:1: topology.documents: found 'x', allowed: an absolute path"},
     {"api-destinations: [{type: s4}]", "f.yaml:1: api-destinations[0].type: found 's4', allowed: "
                                        "cloud-watch-logs, s3 or kinesis-data-firehose"},
