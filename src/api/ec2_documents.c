@@ -18,7 +18,6 @@ static const char *const names[][2] = {
     {"Tags", "tagSet"},
     {"Associations", "associationSet"},
     {"Entries", "entrySet"},
-    {"IsDefault", "default"},
     {"PropagatingVgws", "propagatingVgwSet"},
     {"Routes", "routeSet"},
     {"Groups", "groupSet"},
@@ -202,8 +201,16 @@ json_t *ec2_describe_network_acls(struct ec2_call *call)
                                                .filters = filters,
                                                .tags = true};
     json_t *elements = json_array();
+    size_t i;
+    json_t *acl;
     if (call->host->policy)
         DESCRIBE_ALL(elements, call->host->policy->acls);
+    json_array_foreach(elements, i, acl)
+    {
+        json_t *is_default = json_object_get(acl, "isDefault"); /* a VPC's is called so in XML, too */
+        json_object_set(acl, "default", is_default ? is_default : json_false());
+        json_object_del(acl, "isDefault");
+    }
     return ec2_list(call, &listing, elements);
 }
 

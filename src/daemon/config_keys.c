@@ -298,7 +298,33 @@ static const struct config_key topology_keys[] = {
      .allowed = "an absolute path",
      .help = "A folder of what \"aws ec2 describe-...\" prints, *.json. The API describes the VPCs, subnets, "
              "interfaces, "
-             "security groups, network ACLs and route tables in it. Read at the start and at a reload."},
+             "security groups, network ACLs and route tables in it, and records tell what it says of the "
+             "interfaces: one "
+             "whose id is derived gets that of the document with its MAC, a port that of its address. Read "
+             "at the start "
+             "and at a reload."},
+    {.name = "ip-ranges",
+     .type = KEY_TEXT,
+     CONFIG(topology.ip_ranges),
+     .reloadable = true,
+     .default_text = "",
+     .check = check_file,
+     .allowed = "an absolute path",
+     .help = "AWS's ip-ranges.json, from which ${pkt-src-aws-service} and ${pkt-dst-aws-service} come. Read "
+             "again when the "
+             "file changes."},
+    {.name = "metadata",
+     .type = KEY_CHOICE,
+     CONFIG(topology.metadata),
+     .words = "auto|on|off",
+     .default_text = "auto",
+     .help = "Whether EC2's instance metadata is asked, once at the start, for account, region, availability "
+             "zone, "
+             "instance and each interface's ids, and in a container of ECS its task metadata. \"auto\": on a "
+             "machine "
+             "that says that it is of Amazon EC2, or where AWS_EC2_METADATA_SERVICE_ENDPOINT names the "
+             "service; \"on\": "
+             "the start fails when nobody answers. What the configuration says goes before."},
     {.name = "interfaces",
      .type = KEY_LIST,
      CONFIG(topology.rules),
@@ -666,7 +692,7 @@ const struct config_key config_keys[] = {
     {.name = NULL},
 };
 
-const struct config_key *const config_key_interfaces = &topology_keys[1];
+const struct config_key *const config_key_interfaces = &topology_keys[3];
 const struct config_key *const config_key_flow_logs = &config_keys[7];
 const struct config_key *const config_key_service = &api_destination_keys[1];
 

@@ -197,6 +197,7 @@ static int open_publisher(struct daemon *daemon, struct fault *fault)
     daemon->publish.context = daemon;
     daemon->publish.rule_name = attribution_rule;
     daemon->publish.rule_context = daemon->attribution;
+    daemon->publish.world = &daemon->world;
     return publish_open(&daemon->publish, &daemon->config, &daemon->registry, &daemon->windows.ledger,
                         daemon->options->state, origin_of(daemon),
                         daemon->options->print ? &daemon->print_log : NULL, fault);
@@ -225,7 +226,7 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     identity_machine(daemon->machine_id);
     int r = load_config(daemon, &daemon->config, fault);
     if (r == 0)
-        r = world_load(&daemon->world, &daemon->config.topology, fault);
+        r = world_open(&daemon->world, &daemon->config.topology, fault);
     if (r < 0)
         return r;
     windows_init(&daemon->windows, daemon->config.capture.max_flows);
@@ -252,6 +253,13 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     return 0;
 }
 
+/* Before anybody looks at what the documents said before. */
+static void describe_all(struct daemon *daemon)
+{
+    for (uint32_t i = 0; i < daemon->registry.count; i++)
+        world_describe(&daemon->world, &registry_at(&daemon->registry, (uint16_t)i)->interface);
+}
+
 static void renew_listener(struct daemon *daemon)
 {
     struct fault fault = {0};
@@ -271,7 +279,7 @@ static void reload(struct daemon *daemon)
         log_error("config", "not reloaded: %s", fault.text);
         return;
     }
-    if (created_append(daemon, &fresh) < 0)
+    if (world_fill(&daemon->world, &fresh.topology) < 0 || created_append(daemon, &fresh) < 0)
         (void)fault_set(&fault, -ENOMEM, "out of memory");
     if (fault.text[0] || world_load(&daemon->world, &fresh.topology, &fault) < 0) {
         log_error("config", "not reloaded: %s", fault.text);
@@ -280,7 +288,9 @@ static void reload(struct daemon *daemon)
     }
     if (config_unreloadable(&daemon->config, &fresh, &names))
         log_warning("config", "take effect only after a restart: %s", buf_string(&names));
+    describe_all(daemon);
     config_reload(&daemon->config, &fresh);
+    daemon->world.topology = &daemon->config.topology;
     daemon->config.declared_count = fresh.declared_count;
     if (publish_reload(&daemon->publish, &daemon->config, &fault) < 0)
         log_error("config", "%s", fault.text);
@@ -332,8 +342,10 @@ static void take_tick(struct daemon *daemon)
     if (daemon->http)
         http_process(daemon->http);
     live_find_conntrack(daemon->live);
-    if (++ticks % (4 * RETRY_TICKS) == 0)
+    if (++ticks % (4 * RETRY_TICKS) == 0) {
         (void)publish_retry(&daemon->publish);
+        world_refresh(&daemon->world);
+    }
     if (daemon->live_line && ticks % 4 == 0)
         daemon_draw_live_line(daemon);
 }

@@ -12,7 +12,9 @@ static struct identity_source identity_source(struct daemon *daemon)
     return (struct identity_source){.topology = &daemon->config.topology,
                                     .machine_id = daemon->machine_id,
                                     .taken = registry_has_id,
-                                    .context = &daemon->registry};
+                                    .context = &daemon->registry,
+                                    .tell = world_tell,
+                                    .world = &daemon->world};
 }
 
 static void attach(struct daemon *daemon, struct registered *entry, const struct link *link)
@@ -35,6 +37,7 @@ static void update_identity(struct daemon *daemon, struct registered *entry, con
     struct identity_source source = identity_source(daemon);
     if (identity_update(&entry->interface, &source, entry->rule, link) < 0)
         log_error("topology", "%s: no memory for its addresses", link->name);
+    world_describe(&daemon->world, &entry->interface);
 }
 
 /* From here on the interface's own counters are held against our hooks'. */
@@ -65,6 +68,7 @@ static void add_link(struct daemon *daemon, const struct link *link)
     (void)snprintf(entry->device, sizeof entry->device, "%s", link->name);
     entry->interface = interface;
     entry->rule = rule;
+    world_describe(&daemon->world, &entry->interface);
     registry_set_neighbours(entry, link);
     entry->since_window = daemon_window_of(clock_wall_ns());
     recover_note_interface(daemon, entry);

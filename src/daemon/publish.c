@@ -363,21 +363,54 @@ static int add_status_lines(struct filling *filling, struct fault *fault)
     return r;
 }
 
+/* Whether records have a field that takes a look at the other end. */
+static bool asks_the_world(const struct format *format)
+{
+    static const uint8_t fields[] = {FIELD_PKT_SRC_AWS_SERVICE, FIELD_PKT_DST_AWS_SERVICE,
+                                     FIELD_TRAFFIC_PATH,        FIELD_NEXT_HOP_INTERFACE_ID,
+                                     FIELD_NEXT_HOP_SUBNET_ID,  FIELD_NEXT_HOP_AZ_ID,
+                                     FIELD_NEXT_HOP_VPC_ID,     FIELD_NEXT_HOP_INTERFACE_TYPE};
+    for (size_t i = 0; i < sizeof fields; i++)
+        if (format_has(format, fields[i]))
+            return true;
+    return false;
+}
+
+/* "KEY[,KEY]" */
+static void set_tags(struct emit *emit, enum interface_tag_of of, const char *keys)
+{
+    size_t len = keys ? strcspn(keys, ",") : 0;
+    if (!len)
+        return;
+    emit_set_tag(emit, of, 0, keys, len);
+    if (keys[len])
+        emit_set_tag(emit, of, 1, keys + len + 1, strlen(keys + len + 1));
+}
+
+static void init_emitter(const struct filling *filling, const struct interface *interface, struct emit *emit)
+{
+    const struct flow_log *flow_log = filling->flow_log;
+    emit_init(emit, interface, &flow_log->format, drop_reason_name);
+    set_tags(emit, TAG_OF_INSTANCE, flow_log->instance_tags);
+    set_tags(emit, TAG_OF_INTERFACE, flow_log->interface_tags);
+    set_tags(emit, TAG_OF_ASG, flow_log->asg_tags);
+    emit->reject_rule_name = filling->publish->rule_name;
+    emit->context = filling->publish->rule_context;
+    emit->world = filling->publish->world;
+    emit->complete = asks_the_world(&flow_log->format) ? world_complete : NULL;
+}
+
 static int init_emitters(struct filling *filling)
 {
-    const struct publish *publish = filling->publish;
+    const struct registry *registry = filling->publish->registry;
     filling->emitters = calloc(filling->interface_count + 1U, sizeof *filling->emitters);
-    if (!filling->emitters)
+    if (!filling->emitters ||
+        (asks_the_world(&filling->flow_log->format) && world_prepare(filling->publish->world, registry) < 0))
         return -ENOMEM;
-    for (uint32_t i = 0; i < publish->registry->count; i++) {
-        if (filling->places[i] >= NOWHERE)
-            continue;
-        struct emit *emit = &filling->emitters[filling->places[i]];
-        emit_init(emit, &registry_at(publish->registry, (uint16_t)i)->interface, &filling->flow_log->format,
-                  drop_reason_name);
-        emit->reject_rule_name = publish->rule_name;
-        emit->context = publish->rule_context;
-    }
+    for (uint32_t i = 0; i < registry->count; i++)
+        if (filling->places[i] < NOWHERE)
+            init_emitter(filling, &registry_at(registry, (uint16_t)i)->interface,
+                         &filling->emitters[filling->places[i]]);
     return 0;
 }
 

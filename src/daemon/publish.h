@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "daemon/config.h"
 #include "daemon/registry.h"
+#include "daemon/world.h"
 #include "deliver/delivery.h"
 #include "flow/emit.h"
 #include "flow/ledger.h"
@@ -43,6 +44,7 @@ struct publish {
     const struct registry *registry;
     const struct ledger *ledger;
     const struct flow_log *print; /* NULL without --print */
+    struct world *world;          /* borrowed; set it before publish_open() */
     const char *state;            /* folder */
     uint64_t origin;
     uint64_t sequence;         /* tells batches of one window apart, also across restarts */

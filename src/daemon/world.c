@@ -1,30 +1,609 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/world.h"
 
-#include "base/log.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
-static void tell(void *context, const char *line)
+#include "aws/uri.h"
+#include "base/log.h"
+#include "policy/decide.h"
+
+/* What a configuration has that says neither. */
+#define NO_ACCOUNT "000000000000"
+#define NO_REGION "local"
+
+static void tell_mistake(void *context, const char *line)
 {
     log_warning("topology", "%s", line);
+}
+
+/* Metadata. */
+
+static int take_instance(struct world *world, const struct topology *topology, struct fault *fault)
+{
+    bool must = topology->metadata == METADATA_ON;
+    if (topology->metadata == METADATA_OFF || (!must && !metadata_is_likely()))
+        return 0;
+    struct fault said = {0};
+    int r = metadata_read_instance(&world->instance, &said);
+    world->has_instance = r == 0;
+    if (r < 0 && must)
+        return fault_set(fault, r, "topology.metadata: %s", said.text);
+    if (r < 0)
+        log_warning("topology", "%s; going on without", said.text);
+    else
+        log_info("topology", "this is instance %s in %s", world->instance.instance_id, world->instance.az_id);
+    return 0;
+}
+
+static void take_task(struct world *world, const struct topology *topology)
+{
+    struct fault said = {0};
+    int r = topology->metadata == METADATA_OFF ? -ENOENT : metadata_read_task(&world->task, &said);
+    world->has_task = r == 0;
+    if (r < 0 && r != -ENOENT)
+        log_warning("topology", "%s; going on without", said.text);
+}
+
+static int replace(char **text, const char *open, const char *with)
+{
+    if (strcmp(*text, open) != 0 || !with[0])
+        return 0;
+    char *copy = strdup(with);
+    if (!copy)
+        return -ENOMEM;
+    free(*text);
+    *text = copy;
+    return 0;
+}
+
+int world_fill(const struct world *world, struct topology *topology)
+{
+    int r = replace(&topology->account, NO_ACCOUNT, world->instance.account_id);
+    return r < 0 ? r : replace(&topology->region, NO_REGION, world->instance.region);
+}
+
+int world_open(struct world *world, struct topology *topology, struct fault *fault)
+{
+    int r = take_instance(world, topology, fault);
+    if (r < 0)
+        return r;
+    take_task(world, topology);
+    if (world_fill(world, topology) < 0)
+        return fault_set(fault, -ENOMEM, "out of memory");
+    return world_load(world, topology, fault);
+}
+
+/* Files. */
+
+static int read_ranges(const char *path, struct aws_ranges **ret, struct stat *seen, struct fault *fault)
+{
+    size_t bad = 0;
+    if (!path[0])
+        return 0;
+    if (stat(path, seen) < 0)
+        return fault_set(fault, -errno, "%s: %s", path, strerror(errno));
+    int r = aws_ranges_read(ret, path, &bad, fault);
+    if (r == 0 && bad)
+        log_warning("topology", "%s: %zu entries are no address ranges: passed over", path, bad);
+    return r;
 }
 
 int world_load(struct world *world, const struct topology *topology, struct fault *fault)
 {
     struct policy *policy = NULL;
-    int r = 0;
+    struct aws_ranges *ranges = NULL;
+    struct stat seen = {0};
+    int r = read_ranges(topology->ip_ranges, &ranges, &seen, fault);
+    if (r < 0) {
+        fault_prefix(fault, "topology.ip-ranges");
+        return r;
+    }
     if (topology->documents[0])
-        r = policy_load(&policy, topology->documents, tell, NULL, fault);
+        r = policy_load(&policy, topology->documents, tell_mistake, NULL, fault);
     if (r < 0) {
         fault_prefix(fault, "topology.documents");
+        aws_ranges_free(ranges);
         return r;
     }
     policy_free(world->policy);
+    aws_ranges_free(world->ranges);
     world->policy = policy;
+    world->ranges = ranges;
+    world->ranges_seen = seen;
+    world->topology = topology;
     return 0;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+void world_refresh(struct world *world)
+{
+    struct stat now;
+    struct aws_ranges *ranges = NULL;
+    struct fault fault = {0};
+    const char *path = world->topology->ip_ranges;
+    if (!path[0] || stat(path, &now) < 0 || is_same_file(&now, &world->ranges_seen))
+        return;
+    world->ranges_seen = now; /* what cannot be read is told once */
+    if (read_ranges(path, &ranges, &now, &fault) < 0) {
+        log_error("topology", "%s; the ranges before stay", fault.text);
+        return;
+    }
+    aws_ranges_free(world->ranges);
+    world->ranges = ranges;
+    log_info("topology", "%s was read again", path);
 }
 
 void world_close(struct world *world)
 {
     policy_free(world->policy);
-    world->policy = NULL;
+    aws_ranges_free(world->ranges);
+    metadata_instance_done(&world->instance);
+    free(world->hops);
+    *world = (struct world){0};
+}
+
+/* Who a link is. */
+
+static void print_mac(const struct link *link, char ret[static 24])
+{
+    ret[0] = '\0';
+    if (link->mac_len == 6)
+        (void)snprintf(ret, 24, "%02x:%02x:%02x:%02x:%02x:%02x", link->mac[0], link->mac[1], link->mac[2],
+                       link->mac[3], link->mac[4], link->mac[5]);
+}
+
+static const char *text_of(const struct policy_item *item, const char *name)
+{
+    const char *text = json_string_value(json_object_get(item->json, name));
+    return text ? text : "";
+}
+
+static struct policy_interface *find_by_mac(struct policy *policy, const char *mac)
+{
+    for (size_t i = 0; *mac && i < policy->interfaces.count; i++)
+        if (strcasecmp(text_of(&policy->interfaces.items[i].item, "MacAddress"), mac) == 0)
+            return &policy->interfaces.items[i];
+    return NULL;
+}
+
+/* By a guest's address; not when two VPCs have it. */
+static struct policy_interface *find_by_address(struct policy *policy, const struct address *address)
+{
+    struct policy_interface *found = NULL;
+    for (size_t i = 0; i < policy->interfaces.count; i++) {
+        struct policy_interface *one = &policy->interfaces.items[i];
+        for (size_t k = 0; k < one->addresses.count; k++)
+            if (address_equal(&one->addresses.items[k], address)) {
+                if (found)
+                    return NULL;
+                found = one;
+                break;
+            }
+    }
+    return found;
+}
+
+static struct policy_interface *find_described(const struct world *world, const struct topology_rule *rule,
+                                               const struct link *link)
+{
+    char mac[24];
+    if (!world->policy)
+        return NULL;
+    if (strcmp(rule->interface_id, "derived") != 0)
+        return policy_interface(world->policy, rule->interface_id);
+    print_mac(link, mac);
+    struct policy_interface *found = find_by_mac(world->policy, mac);
+    if (!found && rule->role == INTERFACE_PORT && rule->address_count)
+        found = find_by_address(world->policy, &rule->addresses[0]);
+    return found;
+}
+
+static const struct metadata_interface *find_metadata(const struct world *world, const struct link *link)
+{
+    char mac[24];
+    print_mac(link, mac);
+    for (size_t i = 0; *mac && i < world->instance.interface_count; i++)
+        if (strcmp(world->instance.interfaces[i].mac, mac) == 0)
+            return &world->instance.interfaces[i];
+    return NULL;
+}
+
+static const char *given(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+void world_tell(void *context, const struct topology_rule *rule, const struct link *link,
+                struct identity_told *ret)
+{
+    const struct world *world = context;
+    const struct policy_interface *described = find_described(world, rule, link);
+    if (rule->role == INTERFACE_NIC && world->has_instance) {
+        const struct metadata_interface *own = find_metadata(world, link);
+        ret->instance_id = given(world->instance.instance_id);
+        ret->az_id = given(world->instance.az_id);
+        ret->interface_id = own ? given(own->interface_id) : NULL;
+        ret->subnet_id = own ? given(own->subnet_id) : NULL;
+        ret->vpc_id = own ? given(own->vpc_id) : NULL;
+    }
+    if (!described)
+        return;
+    const char *az_id = described->az_id    ? described->az_id
+                        : described->subnet ? described->subnet->az_id
+                                            : NULL;
+    ret->interface_id = described->item.id;
+    ret->account_id = given(described->account_id);
+    ret->instance_id = described->instance_id ? described->instance_id : "";
+    ret->subnet_id = given(described->subnet_id) ? described->subnet_id : ret->subnet_id;
+    ret->vpc_id = given(described->vpc_id) ? described->vpc_id : ret->vpc_id;
+    ret->az_id = given(az_id) ? az_id : ret->az_id;
+}
+
+/* What records say of an interface. */
+
+/* Types that records have a word for (record.md 4, field 49), by the document's. */
+static const char *type_word(const char *type)
+{
+    static const char *const words[][2] = {{"natGateway", "nat_gateway"},
+                                           {"nat_gateway", "nat_gateway"},
+                                           {"network_load_balancer", "network_load_balancer"},
+                                           {"transit_gateway", "transit_gateway"},
+                                           {"vpc_endpoint", "vpc_endpoint"}};
+    for (size_t i = 0; type && i < ARRAY_SIZE(words); i++)
+        if (strcmp(words[i][0], type) == 0)
+            return words[i][1];
+    return NULL;
+}
+
+/* An Outpost by its ARN, a zone by its name: "us-west-2-lax-1a", "us-east-1-wl1-bos-wlz-1" against
+ * "us-west-2a". */
+static void set_sublocation(struct interface_facts *facts, const struct policy_subnet *subnet)
+{
+    const char *outpost = text_of(&subnet->item, "OutpostArn");
+    const char *zone = text_of(&subnet->item, "AvailabilityZone");
+    const char *slash = strrchr(outpost, '/');
+    unsigned dashes = 0;
+    for (const char *c = zone; *c; c++)
+        dashes += *c == '-';
+    const char *type = slash                   ? "outpost"
+                       : strstr(zone, "-wl1-") ? "wavelength"
+                       : dashes > 3            ? "localzone"
+                                               : "";
+    if (*type)
+        (void)snprintf(facts->sublocation_id, sizeof facts->sublocation_id, "%.63s",
+                       slash           ? slash + 1
+                       : subnet->az_id ? subnet->az_id
+                                       : zone);
+    (void)snprintf(facts->sublocation_type, sizeof facts->sublocation_type, "%s", type);
+}
+
+static void add_tags(struct interface_facts *facts, enum interface_tag_of of, const json_t *tags)
+{
+    size_t i;
+    const json_t *tag;
+    json_array_foreach(tags, i, tag)
+    {
+        AUTO_BUF struct buf value = BUF_INIT(8192);
+        const char *key = json_string_value(json_object_get(tag, "Key"));
+        const char *text = json_string_value(json_object_get(tag, "Value"));
+        if (!key || !text)
+            continue;
+        uri_encode(&value, text, strlen(text), false);
+        if (interface_facts_add_tag(facts, of, key, buf_string(&value)) < 0)
+            log_error("topology", "no memory for a tag");
+    }
+}
+
+typedef bool element_test(const json_t *element, const char *id);
+
+static bool is_instance(const json_t *element, const char *id)
+{
+    const char *name = json_string_value(json_object_get(element, "InstanceId"));
+    return name && strcmp(name, id) == 0;
+}
+
+static bool has_instance(const json_t *element, const char *id)
+{
+    size_t i;
+    const json_t *instance;
+    json_array_foreach(json_object_get(element, "Instances"), i, instance)
+    {
+        if (is_instance(instance, id))
+            return true;
+    }
+    return false;
+}
+
+static const json_t *find_in(const json_t *list, element_test *test, const char *id)
+{
+    size_t i;
+    const json_t *element;
+    json_array_foreach(list, i, element)
+    {
+        if (test(element, id))
+            return element;
+    }
+    return NULL;
+}
+
+/* Tags of the instance and of its Auto Scaling group, from `describe-instances` and
+ * `describe-auto-scaling-groups`. */
+static void add_instance_tags(const struct world *world, struct interface_facts *facts, const char *id)
+{
+    size_t i;
+    const json_t *document;
+    json_array_foreach(world->policy->documents, i, document)
+    {
+        const json_t *data = json_object_get(document, "data");
+        const json_t *from = data ? data : document;
+        const json_t *reservation = find_in(json_object_get(from, "Reservations"), has_instance, id);
+        const json_t *instance = find_in(json_object_get(reservation, "Instances"), is_instance, id);
+        const json_t *group = find_in(json_object_get(from, "AutoScalingGroups"), has_instance, id);
+        add_tags(facts, TAG_OF_INSTANCE, json_object_get(instance, "Tags"));
+        add_tags(facts, TAG_OF_ASG, json_object_get(group, "Tags"));
+    }
+}
+
+static void add_described(struct world *world, struct interface_facts *facts,
+                          struct policy_interface *described)
+{
+    struct fault fault = {0};
+    facts->type = type_word(described->type);
+    if (described->subnet)
+        set_sublocation(facts, described->subnet);
+    add_tags(facts, TAG_OF_INTERFACE, json_object_get(described->item.json, "TagSet"));
+    if (given(described->instance_id))
+        add_instance_tags(world, facts, described->instance_id);
+    if (policy_prepare(world->policy, described, &fault) == 0)
+        facts->described = described;
+}
+
+static void add_task(const struct metadata_task *task, struct interface_facts *facts)
+{
+    const struct {
+        enum field_id field;
+        const char *text;
+    } texts[] = {{FIELD_ECS_CLUSTER_ARN, task->cluster_arn},
+                 {FIELD_ECS_CLUSTER_NAME, task->cluster_name},
+                 {FIELD_ECS_CONTAINER_ID, task->container_id},
+                 {FIELD_ECS_SECOND_CONTAINER_ID, task->second_container_id},
+                 {FIELD_ECS_SERVICE_NAME, task->service_name},
+                 {FIELD_ECS_TASK_DEFINITION_ARN, task->definition_arn},
+                 {FIELD_ECS_TASK_ARN, task->task_arn},
+                 {FIELD_ECS_TASK_ID, task->task_id}};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        facts->ecs[texts[i].field - FIELD_ECS_CLUSTER_ARN] = texts[i].text;
+}
+
+void world_describe(struct world *world, struct interface *interface)
+{
+    struct policy_interface *described =
+        world->policy ? policy_interface(world->policy, interface->identity.interface_id) : NULL;
+    bool has_task = world->has_task && interface->role == INTERFACE_NIC;
+    interface_facts_free(TAKE(interface->facts));
+    if (!described && !has_task)
+        return;
+    struct interface_facts *facts = calloc(1, sizeof *facts);
+    if (!facts) {
+        log_error("topology", "no memory for what is known of %s", interface->identity.interface_id);
+        return;
+    }
+    if (described)
+        add_described(world, facts, described);
+    if (has_task)
+        add_task(&world->task, facts);
+    interface->facts = facts;
+}
+
+/* What records say of the other end. */
+
+/* An address, and the interface that has it; texts are borrowed. */
+struct hop {
+    uint8_t address[16];
+    const char *vpc_id;
+    const char *interface_id;
+    const char *subnet_id;
+    const char *az_id;
+    const char *type;
+    uint8_t order; /* of equal ones the first counts: what is recorded here before what is described */
+};
+
+static int compare_places(const struct hop *a, const struct hop *b)
+{
+    int order = memcmp(a->address, b->address, sizeof a->address);
+    return order ? order : strcmp(a->vpc_id, b->vpc_id);
+}
+
+static int compare_hops(const void *left, const void *right)
+{
+    const struct hop *a = left;
+    const struct hop *b = right;
+    int order = compare_places(a, b);
+    return order ? order : (a->order > b->order) - (a->order < b->order);
+}
+
+static void add_hop(struct world *world, const struct address *address, struct hop hop)
+{
+    memcpy(hop.address, address->bytes, sizeof hop.address);
+    world->hops[world->hop_count++] = hop;
+}
+
+static void add_registered(struct world *world, const struct registered *entry)
+{
+    const struct interface *interface = &entry->interface;
+    const struct interface_identity *identity = &interface->identity;
+    const struct hop hop = {.vpc_id = identity->vpc_id,
+                            .interface_id = identity->interface_id,
+                            .subnet_id = identity->subnet_id,
+                            .az_id = identity->az_id,
+                            .type = interface->facts ? interface->facts->type : NULL};
+    for (unsigned i = 0; entry->used && !entry->gone && identity->vpc_id[0] && i < interface->address_count;
+         i++)
+        add_hop(world, &interface->addresses[i], hop);
+}
+
+static void add_policy_interface(struct world *world, const struct policy_interface *interface)
+{
+    const char *az_id = interface->az_id    ? interface->az_id
+                        : interface->subnet ? interface->subnet->az_id
+                                            : NULL;
+    const struct hop hop = {.vpc_id = interface->vpc_id,
+                            .interface_id = interface->item.id,
+                            .subnet_id = interface->subnet_id ? interface->subnet_id : "",
+                            .az_id = az_id ? az_id : "",
+                            .type = type_word(interface->type),
+                            .order = 1};
+    for (size_t i = 0; interface->vpc_id && i < interface->addresses.count; i++)
+        add_hop(world, &interface->addresses.items[i], hop);
+}
+
+static size_t count_addresses(const struct world *world, const struct registry *registry)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < registry->count; i++)
+        count += registry_at(registry, (uint16_t)i)->interface.address_count;
+    for (size_t i = 0; world->policy && i < world->policy->interfaces.count; i++)
+        count += world->policy->interfaces.items[i].addresses.count;
+    return count;
+}
+
+int world_prepare(struct world *world, const struct registry *registry)
+{
+    free(world->hops);
+    world->hop_count = 0;
+    world->hops = calloc(count_addresses(world, registry) + 1, sizeof *world->hops);
+    if (!world->hops)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < registry->count; i++)
+        add_registered(world, registry_at(registry, (uint16_t)i));
+    for (size_t i = 0; world->policy && i < world->policy->interfaces.count; i++)
+        add_policy_interface(world, &world->policy->interfaces.items[i]);
+    qsort(world->hops, world->hop_count, sizeof *world->hops, compare_hops);
+    return 0;
+}
+
+/* The first of the equal ones. */
+static const struct hop *find_hop(const struct world *world, const uint8_t *address, const char *vpc_id)
+{
+    struct hop wanted = {.vpc_id = vpc_id};
+    size_t low = 0;
+    size_t high = world->hop_count;
+    memcpy(wanted.address, address, sizeof wanted.address);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_places(&world->hops[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < world->hop_count && compare_places(&world->hops[low], &wanted) == 0 ? &world->hops[low]
+                                                                                     : NULL;
+}
+
+static const struct hop *find_hop_by_id(const struct world *world, const char *interface_id)
+{
+    for (size_t i = 0; i < world->hop_count; i++)
+        if (strcmp(world->hops[i].interface_id, interface_id) == 0)
+            return &world->hops[i];
+    return NULL;
+}
+
+enum traffic_path {
+    PATH_UNKNOWN,
+    PATH_VPC,
+    PATH_PRIVATE_GATEWAY = 3,
+    PATH_ZONE = 6,
+    PATH_ENDPOINT,
+    PATH_INTERNET
+};
+
+/* record.md 5.9, api.md 4.7. A peering's region no document tells, so neither of its numbers is given. */
+static enum traffic_path path_of_route(const struct policy_route *route)
+{
+    static const struct {
+        const char *prefix; /* of the target */
+        enum traffic_path path;
+    } targets[] = {
+        {"local", PATH_VPC}, {"nat-", PATH_VPC},  {"eni-", PATH_VPC},      {"i-", PATH_VPC},
+        {"lgw-", PATH_VPC},  {"vpce-", PATH_VPC}, {"igw-", PATH_INTERNET}, {"vgw-", PATH_PRIVATE_GATEWAY},
+        {"cagw-", PATH_ZONE}};
+    if (!route->target || route->blackhole)
+        return PATH_UNKNOWN;
+    if (route->list && strncmp(route->target, "vpce-", 5) == 0)
+        return PATH_ENDPOINT;
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+        if (strncmp(route->target, targets[i].prefix, strlen(targets[i].prefix)) == 0)
+            return targets[i].path;
+    return PATH_UNKNOWN;
+}
+
+static bool is_in_vpc(const struct world *world, const struct address *address, const char *vpc_id)
+{
+    const struct topology_subnet *subnet = topology_subnet_of(world->topology, address);
+    return subnet && vpc_id[0] && strcmp(subnet->vpc_id, vpc_id) == 0;
+}
+
+static void set_hop(struct record *record, const struct hop *hop)
+{
+    record_set_string(record, FIELD_NEXT_HOP_INTERFACE_ID, hop ? hop->interface_id : "");
+    record_set_string(record, FIELD_NEXT_HOP_SUBNET_ID, hop ? hop->subnet_id : "");
+    record_set_string(record, FIELD_NEXT_HOP_AZ_ID, hop ? hop->az_id : "");
+    record_set_string(record, FIELD_NEXT_HOP_VPC_ID, hop ? hop->vpc_id : "");
+    record_set_string(record, FIELD_NEXT_HOP_INTERFACE_TYPE, hop && hop->type ? hop->type : "");
+}
+
+static void complete_egress(const struct world *world, const struct interface *interface,
+                            const struct flow *flow, struct record *record)
+{
+    struct address remote = {.family = flow->bits & FLOW_BIT_IPV6 ? 6 : 4};
+    memcpy(remote.bytes, flow->destination, sizeof remote.bytes);
+    const struct policy_interface *described = interface->facts ? interface->facts->described : NULL;
+    const struct policy_route *route =
+        described ? policy_route_to(described, remote.bytes, remote.family) : NULL;
+    const struct hop *hop = find_hop(world, remote.bytes, interface->identity.vpc_id);
+    enum traffic_path path = PATH_UNKNOWN;
+    if (route) {
+        path = path_of_route(route);
+        if (!route->target || strcmp(route->target, "local") != 0) /* on the way there is something else */
+            hop = route->target && strncmp(route->target, "eni-", 4) == 0
+                      ? find_hop_by_id(world, route->target)
+                      : NULL;
+    } else if (hop || is_in_vpc(world, &remote, interface->identity.vpc_id)) {
+        path = PATH_VPC;
+    }
+    set_hop(record, hop);
+    if (path)
+        record_set_number(record, FIELD_TRAFFIC_PATH, path);
+    else
+        record_clear(record, FIELD_TRAFFIC_PATH);
+}
+
+static void set_service(const struct world *world, struct record *record, enum field_id field,
+                        const uint8_t *address)
+{
+    const char *service = world->ranges ? aws_ranges_find(world->ranges, address) : NULL;
+    record_set_string(record, field, service ? service : "");
+}
+
+void world_complete(void *context, const struct interface *interface, const struct flow *flow,
+                    struct record *record)
+{
+    const struct world *world = context;
+    set_service(world, record, FIELD_PKT_SRC_AWS_SERVICE, flow->source);
+    set_service(world, record, FIELD_PKT_DST_AWS_SERVICE, flow->destination);
+    if (flow->bits & FLOW_BIT_EGRESS) {
+        complete_egress(world, interface, flow, record);
+        return;
+    }
+    record_clear(record, FIELD_TRAFFIC_PATH);
+    set_hop(record, find_hop(world, flow->source, interface->identity.vpc_id));
 }

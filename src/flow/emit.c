@@ -2,6 +2,7 @@
 #include "flow/emit.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define SET_WORD(record, field, word) record_set_text(record, field, word, sizeof(word) - 1)
 
@@ -19,10 +20,30 @@ static const char *const reject_source_names[REJECT_SOURCES] = {
 
 /* What packets bring; absent from the lines that stand for a window without flows (record.md 5.7). */
 static const uint8_t packet_fields[] = {
-    FIELD_SRCADDR,       FIELD_DSTADDR,     FIELD_SRCPORT,        FIELD_DSTPORT,         FIELD_PROTOCOL,
-    FIELD_PACKETS,       FIELD_BYTES,       FIELD_ACTION,         FIELD_TCP_FLAGS,       FIELD_TYPE,
-    FIELD_PKT_SRCADDR,   FIELD_PKT_DSTADDR, FIELD_FLOW_DIRECTION, FIELD_X_REJECT_SOURCE, FIELD_X_REJECT_RULE,
+    FIELD_SRCADDR,
+    FIELD_DSTADDR,
+    FIELD_SRCPORT,
+    FIELD_DSTPORT,
+    FIELD_PROTOCOL,
+    FIELD_PACKETS,
+    FIELD_BYTES,
+    FIELD_ACTION,
+    FIELD_TCP_FLAGS,
+    FIELD_TYPE,
+    FIELD_PKT_SRCADDR,
+    FIELD_PKT_DSTADDR,
+    FIELD_FLOW_DIRECTION,
+    FIELD_X_REJECT_SOURCE,
+    FIELD_X_REJECT_RULE,
     FIELD_X_DROP_REASON,
+    FIELD_PKT_SRC_AWS_SERVICE,
+    FIELD_PKT_DST_AWS_SERVICE,
+    FIELD_TRAFFIC_PATH,
+    FIELD_NEXT_HOP_INTERFACE_ID,
+    FIELD_NEXT_HOP_SUBNET_ID,
+    FIELD_NEXT_HOP_AZ_ID,
+    FIELD_NEXT_HOP_VPC_ID,
+    FIELD_NEXT_HOP_INTERFACE_TYPE,
 };
 
 const char *reject_source_name(uint8_t source)
@@ -30,11 +51,33 @@ const char *reject_source_name(uint8_t source)
     return source < REJECT_SOURCES ? reject_source_names[source] : NULL;
 }
 
+static void set_facts(struct record *record, const struct interface_facts *facts)
+{
+    record_set_string(record, FIELD_SUBLOCATION_TYPE, facts->sublocation_type);
+    record_set_string(record, FIELD_SUBLOCATION_ID, facts->sublocation_id);
+    if (facts->sublocation_type[0])
+        record_clear(record, FIELD_AZ_ID); /* record.md 4, field 23 */
+    record_set_string(record, FIELD_INTERFACE_TYPE, facts->type ? facts->type : "");
+    for (unsigned i = 0; i < INTERFACE_ECS_FIELDS; i++)
+        record_set_string(record, FIELD_ECS_CLUSTER_ARN + i, facts->ecs[i] ? facts->ecs[i] : "");
+}
+
+void emit_set_tag(struct emit *emit, enum interface_tag_of of, unsigned place, const char *key, size_t len)
+{
+    const struct interface_facts *facts = emit->interface->facts;
+    for (size_t i = 0; facts && i < facts->tag_count; i++) {
+        const struct interface_tag *tag = &facts->tags[i];
+        if (tag->of == of && strlen(tag->key) == len && memcmp(tag->key, key, len) == 0)
+            record_set_string(&emit->record, FIELD_INSTANCE_TAG + 2 * of + place, tag->value);
+    }
+}
+
 void emit_init(struct emit *emit, const struct interface *interface, const struct format *format,
                const char *(*drop_reason_name)(uint16_t reason))
 {
     const struct interface_identity *identity = &interface->identity;
     *emit = (struct emit){.primary = {interface_primary(interface, 4), interface_primary(interface, 6)},
+                          .interface = interface,
                           .drop_reason_name = drop_reason_name};
     struct record *record = &emit->record;
     record_set_number(record, FIELD_VERSION, format->version);
@@ -45,6 +88,8 @@ void emit_init(struct emit *emit, const struct interface *interface, const struc
     record_set_string(record, FIELD_INSTANCE_ID, identity->instance_id);
     record_set_string(record, FIELD_REGION, identity->region);
     record_set_string(record, FIELD_AZ_ID, identity->az_id);
+    if (interface->facts)
+        set_facts(record, interface->facts);
 }
 
 /* The interface's own end shows its primary address, whatever address the packet has there (record.md 5.1).
@@ -105,6 +150,8 @@ const struct record *emit_flow(struct emit *emit, const struct flow *flow, uint6
         SET_WORD(record, FIELD_FLOW_DIRECTION, "ingress");
     SET_WORD(record, FIELD_LOG_STATUS, "OK");
     record_clear(record, FIELD_X_LOST_PACKETS);
+    if (emit->complete)
+        emit->complete(emit->world, emit->interface, flow, record);
     return record;
 }
 

@@ -17,8 +17,15 @@
  * until the record is written. */
 typedef const char *emit_rule_name(void *context, const struct flow *flow, uint64_t window);
 
+/* Sets fields that others than the packets and the interface know, in a record that is complete otherwise. */
+typedef void emit_completer(void *world, const struct interface *interface, const struct flow *flow,
+                            struct record *record);
+
 struct emit {
     struct record record;
+    const struct interface *interface;
+    emit_completer *complete; /* NULL: nobody does; set it after emit_init, with `world` */
+    void *world;
     const struct address
         *primary[2]; /* own IPv4 and IPv6; NULL: addresses of that family stand as they are */
     const char *(*drop_reason_name)(uint16_t reason);
@@ -32,6 +39,10 @@ struct emit {
  */
 void emit_init(struct emit *emit, const struct interface *interface, const struct format *format,
                const char *(*drop_reason_name)(uint16_t reason));
+
+/* The tag of that key, of the interface or what it belongs to, into the first or second (0, 1) of its fields.
+ */
+void emit_set_tag(struct emit *emit, enum interface_tag_of of, unsigned place, const char *key, size_t len);
 
 /* `window`: its start, seconds since the epoch. */
 const struct record *emit_flow(struct emit *emit, const struct flow *flow, uint64_t window);

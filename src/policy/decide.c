@@ -158,6 +158,15 @@ static void find_route(const struct policy_interface *interface, const uint8_t *
         *ret_route = &table->routes.items[found];
 }
 
+const struct policy_route *policy_route_to(const struct policy_interface *interface,
+                                           const uint8_t address[static 16], uint8_t family)
+{
+    const struct policy_table *table;
+    const struct policy_route *route;
+    find_route(interface, address, family, &table, &route);
+    return route;
+}
+
 /* AWS's condition for leaving a flow untracked: open to all, and open to all the other way (api.md 4.3). */
 static bool is_tracked(const struct policy *policy, const struct policy_interface *interface,
                        const struct policy_packet *packet, uint32_t rule)

@@ -78,3 +78,8 @@ bool policy_can_reply(const struct policy_packet *packet, uint8_t tcp_flags);
 
 /* Whether it is an ICMP error or answer, which begins nothing. */
 bool policy_can_begin(const struct policy_packet *packet);
+
+/* Where the interface's packets to that address go; NULL when no route leads there, or routes are not
+ * described. The interface must be prepared. */
+const struct policy_route *policy_route_to(const struct policy_interface *interface,
+                                           const uint8_t address[static 16], uint8_t family);

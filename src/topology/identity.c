@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -98,9 +99,14 @@ static void derive_interface_id(struct interface_identity *ret, const struct ide
 }
 
 static int assign_interface_id(struct interface_identity *ret, const struct identity_source *source,
-                               const struct topology_rule *rule, const struct link *link, struct fault *fault)
+                               const struct topology_rule *rule, const struct identity_told *told,
+                               const struct link *link, struct fault *fault)
 {
     bool derived = strcmp(rule->interface_id, "derived") == 0;
+    if (derived && told->interface_id && !is_taken(source, told->interface_id)) {
+        SET_TEXT(ret->interface_id, told->interface_id);
+        return 0;
+    }
     if (!derived && !is_taken(source, rule->interface_id)) {
         SET_TEXT(ret->interface_id, rule->interface_id);
         return 0;
@@ -114,10 +120,12 @@ static int assign_interface_id(struct interface_identity *ret, const struct iden
 }
 
 static void assign_instance_id(struct interface_identity *ret, const struct identity_source *source,
-                               const struct topology_rule *rule)
+                               const struct topology_rule *rule, const struct identity_told *told)
 {
     if (strcmp(rule->instance_id, "derived") != 0)
         SET_TEXT(ret->instance_id, rule->instance_id);
+    else if (told->instance_id)
+        SET_TEXT(ret->instance_id, told->instance_id);
     else if (rule->role == INTERFACE_NIC && source->machine_id[0]) /* who is behind a port, nobody told us */
         identity_format(ret->instance_id, sizeof ret->instance_id, "i-",
                         hash_texts(0, "instance", source->machine_id));
@@ -176,7 +184,8 @@ static bool is_word(const char *id)
  * one comes; what is settled stays.
  */
 static void settle_place(struct interface *interface, const struct topology *topology,
-                         const struct topology_rule *rule, const struct link *link)
+                         const struct topology_rule *rule, const struct identity_told *told,
+                         const struct link *link)
 {
     struct interface_identity *identity = &interface->identity;
     if (identity->subnet_id[0] && identity->vpc_id[0])
@@ -185,14 +194,20 @@ static void settle_place(struct interface *interface, const struct topology *top
     const struct link_address *address = first_global(link);
     if (!is_word(rule->subnet_id))
         SET_TEXT(identity->subnet_id, rule->subnet_id);
+    else if (told->subnet_id)
+        SET_TEXT(identity->subnet_id, told->subnet_id);
     else if (subnet)
         SET_TEXT(identity->subnet_id, subnet->subnet_id);
     else if (address && rule->address_count == 0)
         derive_subnet_id(identity, topology, address);
-    if (subnet)
+    if (told->az_id)
+        SET_TEXT(identity->az_id, told->az_id);
+    else if (subnet)
         SET_TEXT(identity->az_id, subnet->az_id);
     if (!is_word(rule->vpc_id))
         SET_TEXT(identity->vpc_id, rule->vpc_id);
+    else if (told->vpc_id)
+        SET_TEXT(identity->vpc_id, told->vpc_id);
     else if (subnet && !is_word(subnet->vpc_id) && strcmp(rule->vpc_id, "by-address") == 0)
         SET_TEXT(identity->vpc_id, subnet->vpc_id);
     else if (identity->subnet_id[0] || rule->address_count || topology->subnet_count == 0)
@@ -212,32 +227,43 @@ static int take_addresses(struct interface *ret, const struct topology_rule *rul
         interface_done(&fresh);
         return r;
     }
-    interface_done(ret);
+    free(ret->addresses);
     ret->addresses = fresh.addresses;
     ret->address_count = fresh.address_count;
     return 0;
 }
 
+static struct identity_told ask_told(const struct identity_source *source, const struct topology_rule *rule,
+                                     const struct link *link)
+{
+    struct identity_told told = {0};
+    if (source->tell)
+        source->tell(source->world, rule, link, &told);
+    return told;
+}
+
 int identity_update(struct interface *interface, const struct identity_source *source,
                     const struct topology_rule *rule, const struct link *link)
 {
+    const struct identity_told told = ask_told(source, rule, link);
     int r = take_addresses(interface, rule, link);
     if (r == 0)
-        settle_place(interface, source->topology, rule, link);
+        settle_place(interface, source->topology, rule, &told, link);
     return r;
 }
 
 int identity_assign(struct interface *ret, const struct identity_source *source,
                     const struct topology_rule *rule, const struct link *link, struct fault *fault)
 {
+    const struct identity_told told = ask_told(source, rule, link);
     *ret = (struct interface){.role = rule->role};
-    SET_TEXT(ret->identity.account_id, source->topology->account);
+    SET_TEXT(ret->identity.account_id, told.account_id ? told.account_id : source->topology->account);
     SET_TEXT(ret->identity.region, source->topology->region);
-    assign_instance_id(&ret->identity, source, rule);
+    assign_instance_id(&ret->identity, source, rule, &told);
     int r = identity_update(ret, source, rule, link);
     if (r < 0) {
         *ret = (struct interface){0};
         return fault_set(fault, r, "%s: out of memory", link->name);
     }
-    return assign_interface_id(&ret->identity, source, rule, link, fault);
+    return assign_interface_id(&ret->identity, source, rule, &told, link, fault);
 }

@@ -42,11 +42,23 @@ struct topology_subnet {
 struct topology {
     char *account;
     char *region;
+    char *ip_ranges; /* AWS's ip-ranges.json; "" for none */
+    enum topology_metadata { METADATA_AUTO, METADATA_ON, METADATA_OFF } metadata; /* of EC2 and ECS */
     char *documents;             /* folder of AWS's documents; "" for none */
     struct topology_rule *rules; /* the first that matches a device counts */
     size_t rule_count;
     struct topology_subnet *subnets;
     size_t subnet_count;
+};
+
+/* What documents or the host's own metadata tell of a link; NULL where they do not. */
+struct identity_told {
+    const char *interface_id;
+    const char *account_id;
+    const char *vpc_id;
+    const char *subnet_id;
+    const char *az_id;
+    const char *instance_id; /* "": told that there is none */
 };
 
 struct identity_source {
@@ -55,6 +67,11 @@ struct identity_source {
     /* Whether a link that is there now has that id: two must never share one. May be NULL. */
     bool (*taken)(void *context, const char *interface_id);
     void *context;
+    /* Fills in what is told of a link. May be NULL. What the rule says goes before, what is derived behind.
+     */
+    void (*tell)(void *world, const struct topology_rule *rule, const struct link *link,
+                 struct identity_told *ret);
+    void *world;
 };
 
 /* The rule that covers the link, or NULL: then it is not ours to record. */

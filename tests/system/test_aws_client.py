@@ -2,7 +2,6 @@
 """What a client of AWS has to live with: wrong clocks, expired keys, proxies, certificates, redirects, dead ends."""
 
 import datetime
-import ipaddress
 import json
 import socket
 import ssl
@@ -10,12 +9,10 @@ import threading
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 import probe
 import services
+from authority import Authority
 from scripted import server, stamp
 
 EXPIRED, SKEWED, NETWORK, CREDENTIALS = 4, 5, 1, 3  # enum aws_error_class
@@ -83,30 +80,6 @@ def test_goes_through_a_proxy():
         seen = len(proxy.seen)
         assert call("http://s3.nowhere.invalid:9000", keys | {"http_proxy": proxy.url, "no_proxy": "*"})["class"] == NETWORK
         assert len(proxy.seen) == seen
-
-
-class Authority:
-    """A certificate authority, and a server certificate for 127.0.0.1 signed by it."""
-
-    def __init__(self, folder):
-        self.key, self.bundle, self.server = ec.generate_private_key(ec.SECP256R1()), folder / "ca.pem", folder / "server.pem"
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "flowlog test authority")])
-        authority = self._sign(name, name, self.key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
-        self.bundle.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "s3")])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        certificate = self._sign(subject, name, key.public_key(), names)
-        encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        private = key.private_bytes(encoding, form, serialization.NoEncryption())
-        self.server.write_bytes(private + certificate.public_bytes(encoding))
-
-    def _sign(self, subject, issuer, key, extension):
-        now = datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
-        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
-        builder = builder.not_valid_after(now + datetime.timedelta(hours=1)).add_extension(extension, critical=False)
-        return builder.sign(self.key, hashes.SHA256())
 
 
 def test_trusts_the_ca_bundle_alone(tmp_path):

@@ -17,9 +17,10 @@ KEY = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
 class Ec2:
     """A boto3 client whose connections are made in the daemon's namespace."""
 
-    def __init__(self, namespace, **key):
+    def __init__(self, namespace, url=URL, verify=None, **key):
         config = botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=20)
-        self._client = boto3.client("ec2", endpoint_url=URL, region_name="eu-central-1", config=config, **(key or KEY))
+        self._client = boto3.client("ec2", endpoint_url=url, verify=verify, region_name="eu-central-1",
+                                    config=config, **(key or KEY))
         self._namespace = namespace
 
     def __getattr__(self, name):
