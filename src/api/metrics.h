@@ -34,6 +34,11 @@ struct metrics_flow_log {
     uint64_t waiting;
     uint64_t given_up;
     uint64_t rejected;
+    uint64_t refused_too_new; /* of those rejected, by the destination's reason */
+    uint64_t refused_too_old;
+    uint64_t refused_expired;
+    uint64_t refused_too_large;
+    uint64_t refused_invalid;
     uint64_t packets_given_up;
     uint64_t packets_rejected;
     uint64_t deliveries;

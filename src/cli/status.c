@@ -136,6 +136,21 @@ static void write_attached(struct buf *to, const struct line *line, const char *
     }
 }
 
+/* Records that the destination refused, by its reason, where there are any. */
+static void write_refused(struct buf *to, const struct line *line)
+{
+    const char *cause;
+    const char *before = "; refused: ";
+    json_t *count;
+    json_object_foreach(json_object_get(line->row, "refused"), cause, count)
+    {
+        if (json_integer_value(count) == 0)
+            continue;
+        buf_printf(to, "%s%" JSON_INTEGER_FORMAT " %s", before, json_integer_value(count), cause);
+        before = ", ";
+    }
+}
+
 static void write_last_object(struct buf *to, const struct line *line, const char *member)
 {
     const char *error = json_string_value(json_object_get(line->row, "error"));
@@ -144,6 +159,7 @@ static void write_last_object(struct buf *to, const struct line *line, const cha
         buf_text(to, "; error: ");
         write_clean(to, error);
     }
+    write_refused(to, line);
 }
 
 /* Of the flow log's records: how many met this end. */

@@ -264,13 +264,10 @@ static json_t *sums_status(const struct delivery_counts *counts, bool packets)
 /* Records that the destination took never, by its reason. */
 static json_t *refused_status(const struct delivery_counts *counts)
 {
-    static const char *const names[] = {
-        [REFUSAL_TOO_NEW] = "too-new",     [REFUSAL_TOO_OLD] = "too-old", [REFUSAL_EXPIRED] = "expired",
-        [REFUSAL_TOO_LARGE] = "too-large", [REFUSAL_INVALID] = "invalid",
-    };
     json_t *object = json_object();
     for (size_t i = 0; i < REFUSALS; i++)
-        json_object_set_new(object, names[i], json_integer((json_int_t)counts->refused[i]));
+        json_object_set_new(object, refusal_name((enum refusal)i),
+                            json_integer((json_int_t)counts->refused[i]));
     return object;
 }
 

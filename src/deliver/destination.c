@@ -16,3 +16,12 @@ const struct delivery_driver *destination_driver(enum destination_kind kind)
 {
     return drivers[kind];
 }
+
+const char *refusal_name(enum refusal refusal)
+{
+    static const char *const names[] = {
+        [REFUSAL_TOO_NEW] = "too-new",     [REFUSAL_TOO_OLD] = "too-old", [REFUSAL_EXPIRED] = "expired",
+        [REFUSAL_TOO_LARGE] = "too-large", [REFUSAL_INVALID] = "invalid",
+    };
+    return names[refusal];
+}

@@ -95,5 +95,8 @@ enum refusal {
     REFUSALS,
 };
 
+/* "too-old", … */
+const char *refusal_name(enum refusal refusal);
+
 struct delivery_driver;
 const struct delivery_driver *destination_driver(enum destination_kind kind);

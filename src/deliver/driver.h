@@ -31,6 +31,13 @@ struct outcome {
     bool repeated;              /* delivered before, by a process that did not live to note it */
     uint64_t refused[REFUSALS]; /* records of `rejected` by reason */
     struct fault fault;         /* why it was not delivered, or not all of it */
+
+    /*
+     * Packets of `rejected` by interface, owned; what SKIPDATA records told is left out, as a record that
+     * told it again would be refused again.
+     */
+    struct batch_interface *refused_of;
+    uint32_t refused_of_count;
 };
 
 /* A finished object in the spool. Its bytes and key stay the same however often it is tried. */

@@ -66,6 +66,14 @@ int gaps_add(struct gaps *gaps, const struct batch_interface *interfaces, uint32
     return r;
 }
 
+uint64_t gaps_packets(const struct gaps *gaps)
+{
+    uint64_t packets = 0;
+    for (size_t i = 0; i < gaps->count; i++)
+        packets += gaps->list[i].packets;
+    return packets;
+}
+
 void gaps_forget(struct gaps *gaps, uint64_t number)
 {
     size_t kept = 0;

@@ -36,6 +36,9 @@ void gaps_done(struct gaps *gaps);
 int gaps_add(struct gaps *gaps, const struct batch_interface *interfaces, uint32_t count, uint64_t start,
              uint64_t end) MUST_USE;
 
+/* Of all. */
+uint64_t gaps_packets(const struct gaps *gaps);
+
 /* Forgets those up to `number`. */
 void gaps_forget(struct gaps *gaps, uint64_t number);
 

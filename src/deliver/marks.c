@@ -49,13 +49,17 @@ size_t marks_left(const struct marks *marks)
     return marks->count - marks->with[LINE_DELIVERED] - marks->with[LINE_REFUSED];
 }
 
-static struct batch_sum sum_refused(const struct marks *marks, const struct batch *batch)
+/* The whole, and by interface. */
+static struct batch_sum sum_refused(const struct marks *marks, const struct batch *batch,
+                                    struct batch_interface *interfaces)
 {
     struct batch_sum whole = {0};
     for (size_t i = 0; (i = marks_next(marks, i, LINE_REFUSED)) < marks->count; i++) {
         const struct batch_line *line = &batch->lines[i];
         const struct batch_sum sum = {.records = 1, .packets = line->packets, .lost = line->lost};
         batch_sum_add(&whole, &sum);
+        interfaces[line->interface].identity = batch->head.interfaces[line->interface].identity;
+        interfaces[line->interface].sum.packets += line->packets;
     }
     return whole;
 }
@@ -64,10 +68,19 @@ void marks_tell_outcome(const struct marks *marks, const struct batch *batch, co
                         struct outcome *ret)
 {
     size_t refused = marks->with[LINE_REFUSED];
+    struct batch_interface *interfaces =
+        refused ? calloc(batch->head.interface_count + 1U, sizeof *interfaces) : NULL;
+    if (refused && !interfaces) {
+        ret->kind = OUTCOME_RETRY;
+        (void)fault_set(&ret->fault, -ENOMEM, "out of memory");
+        return;
+    }
     bool nothing = refused > 0 && refused == marks->count;
     ret->kind = nothing ? OUTCOME_REJECTED : OUTCOME_DELIVERED;
     ret->word = refused ? ERROR_UNKNOWN : ERROR_NONE;
-    ret->rejected = sum_refused(marks, batch);
+    ret->rejected = sum_refused(marks, batch, interfaces);
+    ret->refused_of = interfaces;
+    ret->refused_of_count = interfaces ? batch->head.interface_count : 0;
     ret->fault = *refusal;
     memcpy(ret->refused, marks->refused, sizeof ret->refused);
 }

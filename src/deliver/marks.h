@@ -48,7 +48,7 @@ size_t marks_left(const struct marks *marks);
 
 /*
  * The outcome once no line is left: delivered, perhaps without what was refused; rejected when the
- * destination took nothing of it. `refusal` says why.
+ * destination took nothing of it. `refusal` says why. Without memory it is a retry, of the telling alone.
  */
 void marks_tell_outcome(const struct marks *marks, const struct batch *batch, const struct fault *refusal,
                         struct outcome *ret);

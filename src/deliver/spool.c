@@ -135,7 +135,7 @@ static json_t *print_decided(const struct spool *spool)
     for (size_t i = 0; i < spool->count; i++) {
         char path[PATH_MAX];
         const struct spool_item *item = &spool->items[i];
-        if (item->fate != SPOOL_GIVEN_UP && item->fate != SPOOL_REJECTED)
+        if (item->fate != SPOOL_GIVEN_UP && item->fate != SPOOL_REJECTED && !item->has_gap)
             continue;
         spool_item_path(spool, item, path);
         json_array_append_new(list, json_pack("{s:s, s:b}", "file", strrchr(path, '/') + 1, "rejected",
@@ -303,6 +303,16 @@ static void make_gap(struct spool *spool, const struct spool_item *item)
                    item->sum.packets + item->sum.lost, fault.text);
 }
 
+void spool_refuse(struct spool *spool, struct spool_item *item, const struct batch_interface *interfaces,
+                  uint32_t count, uint64_t start, uint64_t end)
+{
+    uint64_t before = gaps_packets(&spool->gaps);
+    if (gaps_add(&spool->gaps, interfaces, count, start, end) < 0)
+        report_say(spool->report, LOG_LEVEL_ERROR,
+                   "out of memory: refused packets are lost without a SKIPDATA record");
+    item->has_gap = gaps_packets(&spool->gaps) > before;
+}
+
 void spool_lose(struct spool *spool, const struct batch_head *head)
 {
     if (gaps_add(&spool->gaps, head->interfaces, head->interface_count, head->window,
@@ -372,7 +382,7 @@ void spool_decide(struct spool *spool, struct spool_item *item, enum spool_fate 
     if (fate != SPOOL_DELIVERED)
         make_gap(spool, item);
     /* The file of the highest sequence is the proof that it was taken in. */
-    if (fate != SPOOL_DELIVERED ||
+    if (fate != SPOOL_DELIVERED || item->has_gap ||
         (item->last == spool->accepted && spool->accepted > spool->accepted_noted && !has_other(spool, item)))
         spool->dirty = true;
 }

@@ -48,6 +48,7 @@ struct spool_item {
     struct batch_sum sum;
     bool busy;     /* a worker has it: it is not given up meanwhile */
     bool verified; /* this process wrote it, or has read it whole */
+    bool has_gap;  /* was delivered but for what has become a gap */
     char *reason;  /* owned; why it was rejected */
 
     /* Of an object; owned. */
@@ -116,6 +117,13 @@ void spool_update_batch(struct spool_item *item, const struct batch_sum *sum, ui
  * was.
  */
 void spool_decide(struct spool *spool, struct spool_item *item, enum spool_fate fate, const char *reason);
+
+/*
+ * Packets that the destination refused of a batch that it took otherwise become a gap of the time given;
+ * followed by spool_decide(), which makes both durable at once.
+ */
+void spool_refuse(struct spool *spool, struct spool_item *item, const struct batch_interface *interfaces,
+                  uint32_t count, uint64_t start, uint64_t end);
 
 /* What a batch would have held becomes a gap; the same holds for the disk. */
 void spool_lose(struct spool *spool, const struct batch_head *head);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -85,6 +86,22 @@ static void count_refused(struct delivery_counts *counts, const struct outcome *
         counts->refused[i] += outcome->refused[i];
 }
 
+/*
+ * What the destination refused of a batch is told by the next. Records that were refused for their age would
+ * be refused again with the same time, so the gap bears that of the refusal.
+ */
+static void tell_refused(struct delivery *delivery, struct spool_item *item, const struct outcome *outcome)
+{
+    uint64_t interval = item->end - item->window, start = item->window;
+    if (outcome->refused[REFUSAL_TOO_OLD] || outcome->refused[REFUSAL_EXPIRED] ||
+        outcome->refused[REFUSAL_TOO_NEW]) {
+        uint64_t now = clock_wall_ns() / NS_PER_S;
+        start = now - now % interval;
+    }
+    spool_refuse(delivery->spool, item, outcome->refused_of, outcome->refused_of_count, start,
+                 start + interval);
+}
+
 static void settle_delivered(struct delivery *delivery, struct spool_item *item,
                              const struct outcome *outcome)
 {
@@ -105,6 +122,8 @@ static void settle_delivered(struct delivery *delivery, struct spool_item *item,
     note_error(delivery, outcome->word, &outcome->fault);
     backoff_reset(&delivery->backoff);
     delivery->attempt_ns = 0;
+    if (rejected->records)
+        tell_refused(delivery, item, outcome);
     spool_decide(delivery->spool, item, SPOOL_DELIVERED, NULL);
 }
 
@@ -209,6 +228,7 @@ static void attempt(struct delivery *delivery, struct spool_item *waiting)
     } else if (r != -EBADMSG) {
         delivery_note_disk(delivery, &fault);
     }
+    free(outcome.refused_of);
 }
 
 /* False when there is nothing to do before *ret_next_ns. */

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "deliver/deliveries.h"
 #include "deliver/driver.h"
 #include "fake_service.h"
 #include "stream_batch.h"
@@ -105,6 +106,7 @@ struct scene {
     void *driver;
     uint64_t progress;
     atomic_bool cancelled;
+    struct batch_interface *refused_of; /* of the last outcome */
 };
 
 static int set_up(void **state)
@@ -135,6 +137,7 @@ static int tear_down(void **state)
     for (int i = 0; i < 3; i++)
         json_decref(scene->logs.events[i]);
     stream_batch_done(&scene->made);
+    free(scene->refused_of);
     free(scene);
     return 0;
 }
@@ -144,6 +147,8 @@ static struct outcome send_batch(struct scene *scene)
     struct outcome outcome = {0};
     deliver_cloudwatch_driver.send(scene->driver, &scene->made.batch, &scene->progress, &scene->cancelled,
                                    &outcome);
+    free(scene->refused_of);
+    scene->refused_of = outcome.refused_of;
     return outcome;
 }
 
@@ -215,6 +220,100 @@ static void test_accounts_for_rejected_events(void **state)
     assert_int_equal(outcome.refused[REFUSAL_TOO_NEW], 3);
     assert_int_equal(scene->progress, 12);
     assert_non_null(strstr(outcome.fault.text, "3 events newer"));
+    assert_int_equal(outcome.refused_of_count, 3);
+    assert_int_equal(outcome.refused_of[0].sum.packets, 8 * 7);
+    assert_int_equal(outcome.refused_of[1].sum.packets, 0);
+}
+
+#define FORMAT "${start} ${end} ${packets} ${log-status} ${x-lost-packets}"
+
+static struct delivery *open_delivery(const struct scene *scene, uint64_t *ret_taken)
+{
+    struct delivery *delivery = NULL;
+    struct delivery_counts counts;
+    struct fault fault = {0};
+    const struct delivery_settings settings = {
+        .destination = {.kind = DESTINATION_CLOUDWATCH,
+                        .target = "/flow/logs",
+                        .stream_suffix = "reject",
+                        .account = "123456789012",
+                        .region = "eu-central-1",
+                        .flow_log_id = "fl-0123456789abcdef0",
+                        .aws = {.service = "logs",
+                                .region = "eu-central-1",
+                                .endpoint = fake_service_endpoint(scene->service)}},
+        .spool_folder = spool_root,
+        .spool_max_bytes = 1 << 30,
+        .spool_max_age_s = 1ULL << 40,
+        .publish_interval_s = 60};
+    if (delivery_open(&delivery, &settings, &fault) < 0)
+        fail_msg("%s", fault.text);
+    delivery_counts(delivery, &counts);
+    *ret_taken = counts.taken.records;
+    return delivery;
+}
+
+static struct delivery_counts deliver(struct delivery *delivery, uint64_t sequence)
+{
+    struct delivery_counts counts;
+    struct record records[5];
+    struct batch_head head = head_at(sequence, FORMAT);
+    for (unsigned i = 0; i < 5; i++) {
+        records[i] = record_at(WINDOW + 59, 10 + i);
+        record_set_number(&records[i], FIELD_START, WINDOW + i);
+    }
+    commit_batch(delivery, &head, records, 5);
+    assert_true(wait_for_outcome(delivery, 0));
+    delivery_counts(delivery, &counts);
+    return counts;
+}
+
+/*
+ * What is refused of a batch is told by the next, once, with a time that the service takes, also when there
+ * was a restart in between.
+ */
+static void test_refused_events_are_told_by_the_next_batch(void **state)
+{
+    struct scene *scene = *state;
+    uint64_t taken, told_at = 0;
+    assert_int_equal(make_roots(NULL), 0);
+    uint64_t begun_s = clock_wall_ns() / NS_PER_S;
+    struct delivery *delivery = open_delivery(scene, &taken);
+    scene->logs.rejected = "{\"tooOldLogEventEndIndex\":2}";
+    struct delivery_counts counts = deliver(delivery, 1);
+    assert_int_equal(counts.taken.records, 5);
+    assert_int_equal(counts.delivered.records, 3);
+    assert_int_equal(counts.rejected.records, 2);
+    assert_int_equal(counts.rejected.packets, 10 + 11);
+    assert_int_equal(counts.refused[REFUSAL_TOO_OLD], 2);
+    scene->logs.rejected = NULL;
+    close_delivery(delivery);
+
+    delivery = open_delivery(scene, &taken);
+    assert_int_equal(taken, 0);
+    counts = deliver(delivery, 2);
+    assert_int_equal(counts.delivered.records, 6);
+    assert_int_equal(counts.delivered.lost, 10 + 11);
+    counts = deliver(delivery, 3);
+    assert_int_equal(counts.delivered.records, 6 + 5);
+    assert_int_equal(counts.taken.records, 6 + 5);
+    close_delivery(delivery);
+
+    const json_t *events = scene->logs.events[1];
+    size_t i, told = 0;
+    const json_t *message;
+    json_array_foreach(events, i, message)
+    {
+        uint64_t start, end, lost;
+        if (sscanf(json_string_value(message), "%lu %lu - SKIPDATA %lu", &start, &end, &lost) != 3)
+            continue;
+        assert_int_equal(lost, 10 + 11);
+        told++;
+        told_at = start;
+    }
+    assert_int_equal(told, 1);
+    assert_true(told_at + 600 > begun_s && told_at <= clock_wall_ns() / NS_PER_S);
+    assert_int_equal(remove_roots(NULL), 0);
 }
 
 static void test_retry_sends_only_the_rest(void **state)
@@ -278,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keeps_every_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refuses_what_no_call_can_hold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_accounts_for_rejected_events, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refused_events_are_told_by_the_next_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retry_sends_only_the_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tells_failures_apart, set_up, tear_down),
     };

@@ -137,6 +137,7 @@ static struct outcome send_batch(struct scene *scene)
     struct outcome outcome = {0};
     deliver_firehose_driver.send(scene->driver, &scene->made.batch, &scene->progress, &scene->cancelled,
                                  &outcome);
+    free(outcome.refused_of);
     return outcome;
 }
 
