@@ -80,7 +80,8 @@ struct tail {
     struct settings settings;
     struct buf columns; /* in SQL, under the names of the fields */
     const char *roots[ROOTS_MAX];
-    struct dataset datasets[ROOTS_MAX]; /* open, so that nothing goes that was not read yet */
+    struct dataset datasets[ROOTS_MAX]; /* as they were last time; open, so that nothing goes unread */
+    struct dataset fresh[ROOTS_MAX];    /* as they are now */
     size_t root_count;
     struct path_set seen;
     bool printed; /* something was */
@@ -150,7 +151,7 @@ static int meet(struct tail *tail, const struct dataset *dataset, const char *pa
 
 /*
  * What is new in the folder. A file that was made of others has nothing new but what of those is; they are
- * still there, as the listing before is open.
+ * there as long as the listing of last time is open.
  */
 static int meet_files(struct tail *tail, const struct dataset *dataset, struct batch *batch)
 {
@@ -176,17 +177,23 @@ static int out_of_memory(struct fault *fault)
 static int poll_roots(struct tail *tail, struct batch *batch, struct fault *fault)
 {
     for (size_t i = 0; i < tail->root_count; i++) {
-        struct dataset now;
-        int r = dataset_open(&now, tail->roots[i], fault);
+        int r = dataset_open(&tail->fresh[i], tail->roots[i], fault);
         if (r < 0)
             return r;
-        r = meet_files(tail, &now, batch);
-        dataset_close(&tail->datasets[i]);
-        tail->datasets[i] = now;
-        if (r < 0)
+        if (meet_files(tail, &tail->fresh[i], batch) < 0)
             return out_of_memory(fault);
     }
     return 0;
+}
+
+/* What was new has been read. */
+static void settle(struct tail *tail)
+{
+    for (size_t i = 0; i < tail->root_count; i++) {
+        dataset_close(&tail->datasets[i]);
+        tail->datasets[i] = tail->fresh[i];
+        tail->fresh[i] = (struct dataset){.lock = -1};
+    }
 }
 
 /* A session over the files of a batch. */
@@ -366,6 +373,7 @@ static int follow(struct tail *tail)
         if (r < 0)
             return command_fail(tail->command, command_status(r), "%s", fault.text);
         int status = print_new(tail, &batch);
+        settle(tail);
         if (status == EXIT_USAGE)
             return status;
         worst = status > EXIT_NO ? status : worst;
@@ -394,6 +402,7 @@ static int tail_roots(struct tail *tail)
     int r = poll_roots(tail, NULL, &fault);
     if (r < 0)
         return command_fail(tail->command, command_status(r), "%s", fault.text);
+    settle(tail);
     int status = tail->settings.records ? print_newest_of_roots(tail) : EXIT_DONE;
     return tail->settings.follow && status != EXIT_USAGE ? follow(tail) : status;
 }
@@ -460,10 +469,12 @@ static int run(const struct command *command, int argc, char **argv)
             tail.settings.form = ROWS_TEXT; /* no table is ever complete */
     }
     for (size_t i = 0; i < ROOTS_MAX; i++)
-        tail.datasets[i].lock = -1;
+        tail.datasets[i].lock = tail.fresh[i].lock = -1;
     status = has_roots ? tail_roots(&tail) : tail_sources(&tail);
     for (size_t i = 0; i < tail.root_count; i++)
         dataset_close(&tail.datasets[i]);
+    for (size_t i = 0; i < tail.root_count; i++)
+        dataset_close(&tail.fresh[i]);
     free(tail.seen.slots);
     buf_done(&tail.columns);
     return status;
