@@ -363,7 +363,7 @@ static void print_trino_partitions(const struct definition *definition)
                    ",\n  partitioned_by = ARRAY['log_account', 'log_region', 'log_day'%s],\n"
                    "  partition_projection_enabled = true,\n  partition_projection_location_template = '",
                    definition->options->hourly ? ", 'log_hour'" : "");
-        buf_text(sql, definition->is_s3 ? "" : "file://");
+        buf_text(sql, definition->is_s3 ? "" : "local://");
         print_template(definition);
         buf_char(sql, '\'');
     }
@@ -385,7 +385,7 @@ static void print_trino(const struct definition *definition)
     } else if (is_projected(definition)) {
         print_trino_projected_columns(definition);
     }
-    buf_printf(sql, "\n)\nWITH (\n  external_location = '%s", definition->is_s3 ? "" : "file://");
+    buf_printf(sql, "\n)\nWITH (\n  external_location = '%s", definition->is_s3 ? "" : "local://");
     if (hive)
         print_root(definition);
     else

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Named queries: each finds what is planted, nothing in quiet traffic, and says what Python says, on every engine."""
 
+import csv
+import io
 import json
 import os
 import pathlib
 import subprocess
+import urllib.parse
 
 import chdb.session
 import duckdb
@@ -13,6 +16,7 @@ import pyarrow.parquet
 import pytest
 
 import questions
+import scripted
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUILD = pathlib.Path(os.environ.get("FLOWLOG_BUILD", ROOT / "build"))
@@ -112,10 +116,25 @@ class ClickHouse:
         text = str(self.session.query(sql, "JSONEachRow"))
         return [json.loads(line) for line in text.splitlines()]
 
+    def answer(self, request):
+        """What its HTTP interface gives for a request."""
+        _, path, headers, body = request
+        options = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(path).query))
+        assert headers["x-clickhouse-user"] == "default" and options["wait_end_of_query"] == "1"
+        try:
+            return 200, str(self.session.query(body.decode(), options["default_format"]))
+        except Exception as error:  # the class that is raised is not chdb.ChdbError
+            return 400, f"{error}\n"
 
-@pytest.fixture(scope="module", params=[Duckdb, ClickHouse])
+
+@pytest.fixture(scope="module")
+def clickhouse():
+    return ClickHouse()
+
+
+@pytest.fixture(scope="module", params=["duckdb", "clickhouse"])
 def engine(request):
-    return request.param()
+    return Duckdb() if request.param == "duckdb" else request.getfixturevalue("clickhouse")
 
 
 def define(engine, *arguments):
@@ -135,3 +154,56 @@ def test_same_rows_on_engines(data, engine, form):
     for name, question in questions.QUESTIONS.items():
         found = engine.rows(sql_of(engine.name, name, *question.parameters, ALL_ROWS))
         assert questions.comparable(found) == questions.comparable(question.answer(records)), name
+
+
+@pytest.fixture(scope="module")
+def clickhouse_place(data, clickhouse):
+    """ClickHouse's HTTP interface, before the engine within this process, with the planted records."""
+    define(clickhouse, "--location", data / "planted")
+    with scripted.server(lambda *_: clickhouse.answer(server.seen[-1])) as server:
+        yield f"clickhouse://127.0.0.1:{server.server_port}/default"
+
+
+@pytest.mark.parametrize("name", ["top-interfaces", "port-scans", "beaconing", "unanswered"])
+def test_asks_clickhouse(clickhouse_place, name):
+    question = questions.QUESTIONS[name]
+    done = flowlog("query", name, *question.parameters, ALL_ROWS, "--engine", clickhouse_place, "-o", "json")
+    assert questions.comparable(rows_of(done)) == questions.comparable(question.answer(questions.planted()))
+
+
+def test_clickhouse_rows_in_every_form(clickhouse_place):
+    sql = ("SELECT dstport, count() AS flows, CAST(NULL AS Nullable(Int64)) AS nothing, toInt64(9007199254740993) AS big, "
+           "1.1 AS part, 'a, \"b\"' AS text FROM flow_logs WHERE dstport = 445 GROUP BY 1")
+    found = rows_of(flowlog("query", sql, "--engine", clickhouse_place, "-o", "json"))
+    assert found == [{"dstport": 445, "flows": 25, "nothing": None, "big": 9007199254740993, "part": 1.1, "text": 'a, "b"'}]
+    cells = list(csv.reader(io.StringIO(flowlog("query", sql, "--engine", clickhouse_place, "-o", "csv").stdout)))
+    assert cells == [["dstport", "flows", "nothing", "big", "part", "text"],
+                     ["445", "25", "", "9007199254740993", "1.1", 'a, "b"']]
+    table = flowlog("query", sql, "--engine", clickhouse_place, "-o", "table").stdout.splitlines()
+    assert table[0].split() == cells[0] and table[1].split()[:3] == ["445", "25", "-"]
+
+
+@pytest.mark.parametrize(("sql", "status"), [
+    ("SELECT 1 FROM flow_logs WHERE dstport = 70000", 1),
+    ("SELEC 1", 2),
+    ("SELECT no_such_column FROM flow_logs", 2),
+    ("SELECT 1 FROM no_such_table", 2),
+    ("SELECT throwIf(1)", 4),
+    ("SELECT 1 FORMAT TSV", 4),
+])
+def test_clickhouse_refusals(clickhouse_place, sql, status):
+    done = flowlog("query", sql, "--engine", clickhouse_place)
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    assert len(done.stderr.splitlines()) == (status != 1), done.stderr
+
+
+def test_time_and_condition_reach_the_engine(data, clickhouse_place):
+    """Options of time and --where select the same records here and there."""
+    options = "protocols", "--since", str(questions.NEWEST - 7200), "--until", str(questions.NEWEST - 600), "--where", "dstport = 443"
+    here = rows_of(flowlog("query", *options, "--from", data / "planted", "-o", "json"))
+    assert here == rows_of(flowlog("query", *options, "--engine", clickhouse_place, "-o", "json"))
+    expected = [r for r in questions.planted() if r["dstport"] == 443 and r["end"] >= questions.NEWEST - 7200
+                and r["start"] <= questions.NEWEST - 600]
+    assert sum(row["flows"] for row in here) == len(expected) > 0
+    by_value = "protocols", f"since={questions.NEWEST - 7200}", f"until={questions.NEWEST - 600}", "--where", "dstport = 443"
+    assert here == rows_of(flowlog("query", *by_value, "--from", data / "planted", "-o", "json"))
