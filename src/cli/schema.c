@@ -107,9 +107,13 @@ const struct command command_schema = {
         "The table, or view, is called flow_logs and has a column for every field, with '_' for '-' in its\n"
         "name; what the files lack is null. So the SQL of 'flowlog query NAME --print-sql' runs on it as it\n"
         "stands. Only statements are printed.\n\n"
-        "Trino reads through its Hive connector; where the folders are no partitions it needs\n"
-        "hive.recursive-directories=true. Text in Athena, Trino and Spark becomes a table flow_logs_files,\n"
-        "with the columns of the format, and the view above it.",
+        "Trino reads through its Hive connector, which for folders that are no partitions needs\n"
+        "hive.recursive-directories=true, for partitions by projection hive.ignore-absent-partitions=true,\n"
+        "and for folders of this host fs.native-local.enabled=true with local.location=/. Text in Athena,\n"
+        "Trino and Spark becomes a table flow_logs_files, with the columns of the format, and the view "
+        "above\n"
+        "it. With --accounts and --regions Trino and Athena also know log_day (2026/01/31), which keeps a\n"
+        "question from reading other days.",
     .example = "flowlog schema --engine athena --location s3://amzn-s3-demo-bucket/logs --hive",
     .outcome = "prints the table of Parquet files with Hive's partitions and the statement that finds them",
     .options = options,

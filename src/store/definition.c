@@ -525,8 +525,8 @@ static void print_clickhouse(const struct definition *definition)
     }
     buf_printf(sql, "\nFROM %s('%s%s', '%s', '", definition->is_s3 ? "s3" : "file", definition->location,
                !definition->is_folder ? ""
-               : text                 ? "/**.{log,log.gz,log.zst,txt,txt.gz}"
-                                      : "/**.parquet",
+               : text                 ? "/**/*.{log,log.gz,log.zst,txt,txt.gz}"
+                                      : "/**/*.parquet",
                text ? "CustomSeparatedWithNames" : "Parquet");
     print_clickhouse_structure(definition);
     buf_text(sql, "')");
