@@ -8,6 +8,15 @@ _flowlog_choices() {
     sed -nE "s/^.*$1(, --[a-z-]+)?[= ](<|\{)?([a-z0-9-]+(\|[a-z0-9-]+)+).*/\3/p" <<<"$2" | tr '|' '\n'
 }
 
+# The named queries; behind one of them its parameters.
+_flowlog_queries() {
+    if [ "$2" = query ]; then
+        "$1" query --list -o csv 2>/dev/null | sed -n '2,$s/,.*//p'
+    else
+        "$1" query "$2" --explain-query 2>/dev/null | sed -nE 's/^  ([a-z-]+=).*/\1/p'
+    fi
+}
+
 _flowlog() {
     local program=$1 current=$2 previous=$3 help words
     local -a command=()
@@ -24,6 +33,8 @@ _flowlog() {
         words=$(sed -nE 's/^  (-., )?(--[a-z-]+).*/\2/p' <<<"$help")
     elif [[ $previous == -* ]]; then
         words=$(_flowlog_choices "$previous" "$help")
+    elif [ "${command[*]}" = query ]; then
+        words=$(_flowlog_queries "$program" "$previous")
     fi
     mapfile -t COMPREPLY < <(compgen -W "${words-}" -- "$current")
     # Anything else is a file, as far as one can tell.

@@ -30,6 +30,9 @@ _flowlog() {
         _describe -t options option options
     elif (( $#choices )); then
         compadd -a choices
+    elif [[ $command == query && $option == query ]]; then
+        choices=(${${${(f)"$(_call_program queries $program query --list -o csv)"}[2,-1]}%%,*})
+        compadd -a choices
     else
         _files
     fi

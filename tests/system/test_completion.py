@@ -47,6 +47,12 @@ def test_choices_of_an_option():
     assert complete("flowlog", "fields", "-o", "js") == {"json"}
 
 
+def test_named_queries_and_their_parameters():
+    assert {"top-talkers", "port-scans"} <= complete("flowlog", "query", "")
+    assert complete("flowlog", "query", "port-s") == {"port-scans"}
+    assert complete("flowlog", "query", "port-scans", "min-") == {"min-ports="}
+
+
 @pytest.mark.parametrize("option", ["--config", "--state", "--print"])
 def test_options_of_the_daemon(option):
     assert complete("flowlogd", option[:-1]) == {option}
