@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "base/nearest.h"
+#include "insights/event.h"
 #include "insights/sql.h"
-#include "record/format.h"
+#include "record/field.h"
 
 /* What CloudWatch Logs discovers in a record in other words than camel case of the field's name. */
 static const struct {
@@ -29,7 +30,7 @@ static const struct {
 enum system_field {
     EVENT_TIMESTAMP,
     EVENT_INGESTION_TIME,
-    EVENT_STREAM,
+    EVENT_STREAM_NAME,
     EVENT_LOG,
     EVENT_MESSAGE,
     EVENT_POINTER
@@ -40,7 +41,7 @@ static const struct {
     enum kind kind;
 } system_fields[] = {
     [EVENT_TIMESTAMP] = {"@timestamp", KIND_TIME}, [EVENT_INGESTION_TIME] = {"@ingestionTime", KIND_TIME},
-    [EVENT_STREAM] = {"@logStream", KIND_TEXT},    [EVENT_LOG] = {"@log", KIND_TEXT},
+    [EVENT_STREAM_NAME] = {"@logStream", KIND_TEXT},    [EVENT_LOG] = {"@log", KIND_TEXT},
     [EVENT_MESSAGE] = {"@message", KIND_TEXT},     [EVENT_POINTER] = {"@ptr", KIND_TEXT},
 };
 
@@ -112,20 +113,6 @@ static void field_name(enum field_id id, struct buf *to)
     buf_char(to, '"');
 }
 
-/* The record as a line of the default format. */
-static void select_message(struct buf *to)
-{
-    struct format format;
-    format_set_default(&format);
-    buf_text(to, "concat_ws(' ', '2'"); /* the version, whatever that of the store is */
-    for (size_t i = 1; i < format.count; i++) {
-        buf_text(to, ", coalesce(CAST(");
-        field_name(format.fields[i], to);
-        buf_text(to, " AS VARCHAR), '-')");
-    }
-    buf_char(to, ')');
-}
-
 static void select_system_field(enum system_field field, const char *group, struct buf *to)
 {
     switch (field) {
@@ -135,20 +122,18 @@ static void select_system_field(enum system_field field, const char *group, stru
     case EVENT_INGESTION_TIME:
         buf_text(to, INGESTION_TIME);
         break;
-    case EVENT_STREAM:
-        buf_text(to, "interface_id || '-all'");
+    case EVENT_STREAM_NAME:
+        buf_text(to, EVENT_STREAM);
         break;
     case EVENT_LOG:
         buf_text(to, "coalesce(account_id, 'unknown') || ':' || ");
         sql_text(to, group, strlen(group));
         break;
     case EVENT_MESSAGE:
-        select_message(to);
+        event_put_message(to);
         break;
     case EVENT_POINTER:
-        buf_text(to, "to_base64(encode(concat_ws('/', \"start\", interface_id, md5(");
-        select_message(to);
-        buf_text(to, "))))");
+        event_put_pointer(to);
         break;
     }
 }
