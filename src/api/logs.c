@@ -16,7 +16,7 @@ struct member {
     const char *name; /* NULL ends a table */
     enum member_type type;
     bool required;
-    int64_t min, max; /* of a number, of the characters of a text, of the texts of a list; max 0: no bound */
+    int64_t min, max;  /* of a number, of the characters of a text, of the texts of a list; max 0: no bound */
     const char *words; /* "A|B": nothing else */
 };
 
@@ -100,8 +100,8 @@ static const struct member get_query_results_members[] = {
     NEXT,
     {NULL}};
 
-static const struct member stop_query_members[] = {
-    {"queryId", MEMBER_TEXT, .required = true, .max = 256}, {NULL}};
+static const struct member stop_query_members[] = {{"queryId", MEMBER_TEXT, .required = true, .max = 256},
+                                                   {NULL}};
 
 static const struct member describe_queries_members[] = {
     {"logGroupName", MEMBER_TEXT, .min = 1, .max = 512},
@@ -185,9 +185,7 @@ static bool has_type(const struct member *member, const json_t *value)
     case MEMBER_TEXTS:
         break;
     }
-    json_array_foreach((json_t *)value, i, text)
-        if (!json_is_string(text))
-            return false;
+    json_array_foreach((json_t *)value, i, text) if (!json_is_string(text)) return false;
     return json_is_array(value);
 }
 
@@ -295,7 +293,8 @@ unsigned logs_answer(const struct logs_host *host, const char *target, const cha
     struct logs_call call = {.host = host};
     const struct action *action = find_action(target);
     json_error_t error;
-    json_t *input = json_loadb(body_len ? body : "{}", body_len ? body_len : 2, JSON_REJECT_DUPLICATES, &error);
+    json_t *input =
+        json_loadb(body_len ? body : "{}", body_len ? body_len : 2, JSON_REJECT_DUPLICATES, &error);
     json_t *answer = NULL;
     call.input = input;
     if (!action)

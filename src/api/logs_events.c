@@ -37,7 +37,7 @@ struct place {
 
 struct page {
     json_t *events;
-    struct place place;  /* where it begins, in the direction of reading */
+    struct place place; /* where it begins, in the direction of reading */
     int64_t limit;
     size_t bytes;
     bool more;           /* there were events that did not fit */
@@ -71,7 +71,8 @@ static json_t *make_event_id(struct page *page, int64_t second, const char *stre
     uint64_t low = hash_bytes(text, strlen(text), page->same);
     uint64_t high = hash_bytes(text, strlen(text), ~page->same);
     const uint64_t digits = 1000000000000000000;
-    return json_sprintf("%020" PRId64 "%018" PRIu64 "%018" PRIu64, second * MS_PER_S, high % digits, low % digits);
+    return json_sprintf("%020" PRId64 "%018" PRIu64 "%018" PRIu64, second * MS_PER_S, high % digits,
+                        low % digits);
 }
 
 /* second, stream, message, second of ingestion */
@@ -320,7 +321,8 @@ static bool put_pattern(struct logs_call *call, struct buf *sql)
 }
 
 /* Which way, and from where. */
-static bool begin_page(struct logs_call *call, int64_t from_s, int64_t until_s, struct page *page, bool *backward)
+static bool begin_page(struct logs_call *call, int64_t from_s, int64_t until_s, struct page *page,
+                       bool *backward)
 {
     const char *token = logs_text(call, "nextToken");
     *backward = !logs_flag(call, "startFromHead", true);
@@ -359,8 +361,7 @@ json_t *logs_filter_log_events(struct logs_call *call)
         !logs_open(call, (uint64_t)from_s, (uint64_t)until_s, &session))
         return NULL;
     const char *direction = backward ? "DESC" : "ASC";
-    buf_printf(&sql,
-               " AND t %s %" PRId64 " ORDER BY t %s, s %s, m %s LIMIT %" PRId64 " OFFSET %" PRIu64,
+    buf_printf(&sql, " AND t %s %" PRId64 " ORDER BY t %s, s %s, m %s LIMIT %" PRId64 " OFFSET %" PRIu64,
                backward ? "<=" : ">=", page.place.second, direction, direction, direction, page.limit + 1,
                page.place.skip);
     if (!logs_ask(call, &session, buf_string(&sql), NULL, add_event, &page))
@@ -393,8 +394,8 @@ static bool parse_pointer(const char *pointer, uint64_t *ret_second)
     struct base64_decode_ctx base64;
     size_t len = sizeof text;
     base64_decode_init(&base64);
-    if (strlen(pointer) > POINTER_MAX || !base64_decode_update(&base64, &len, text, strlen(pointer), pointer) ||
-        !base64_decode_final(&base64))
+    if (strlen(pointer) > POINTER_MAX ||
+        !base64_decode_update(&base64, &len, text, strlen(pointer), pointer) || !base64_decode_final(&base64))
         return false;
     const uint8_t *slash = memchr(text, '/', len);
     return slash && num_parse_u64((const char *)text, (size_t)(slash - text), LATEST_S, ret_second);

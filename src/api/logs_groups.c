@@ -39,8 +39,8 @@ static bool is_listed(const struct logs_call *call)
     const json_t *identifier;
     size_t i;
     bool named = !identifiers || !json_array_size(identifiers);
-    json_array_foreach((json_t *)identifiers, i, identifier)
-        named |= logs_is_group_name(call->host, json_string_value(identifier));
+    json_array_foreach((json_t *)identifiers, i, identifier) named |=
+        logs_is_group_name(call->host, json_string_value(identifier));
     return named && (!prefix || strncmp(call->host->group, prefix, strlen(prefix)) == 0) &&
            (!pattern || strstr(call->host->group, pattern)) && (!class || strcmp(class, "STANDARD") == 0);
 }

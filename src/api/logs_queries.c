@@ -15,11 +15,11 @@
 #include "base/num.h"
 #include "insights/insights.h"
 
-#define QUERIES_MAX 100                    /* kept, also those that have ended */
-#define UNFINISHED_MAX 30                  /* of them; a person waits for each */
-#define RESULTS_MAX (128UL * 1024 * 1024)  /* bytes of answers kept */
-#define RESULT_MAX (64UL * 1024 * 1024)    /* of one */
-#define CELL_BYTES 160                     /* of a cell without its text, about */
+#define QUERIES_MAX 100                   /* kept, also those that have ended */
+#define UNFINISHED_MAX 30                 /* of them; a person waits for each */
+#define RESULTS_MAX (128UL * 1024 * 1024) /* bytes of answers kept */
+#define RESULT_MAX (64UL * 1024 * 1024)   /* of one */
+#define CELL_BYTES 160                    /* of a cell without its text, about */
 
 enum state { SCHEDULED, RUNNING, COMPLETE, FAILED, CANCELLED };
 
@@ -268,14 +268,14 @@ static bool check_groups(struct logs_call *call)
     int given = (name != NULL) + (json_array_size(lists[0]) > 0) + (json_array_size(lists[1]) > 0);
     bool known = !name || logs_is_group_name(call->host, name);
     for (size_t list = 0; list < ARRAY_SIZE(lists); list++)
-        json_array_foreach((json_t *)lists[list], i, group)
-            known &= logs_is_group_name(call->host, json_string_value(group));
+        json_array_foreach((json_t *)lists[list], i, group) known &=
+            logs_is_group_name(call->host, json_string_value(group));
     if (given != 1)
         logs_fail(call, "InvalidParameterException",
                   "exactly one of logGroupName, logGroupNames and logGroupIdentifiers must be given");
     else if (!known)
-        logs_fail(call, "ResourceNotFoundException", "Log group does not exist. There is %s, the local store.",
-                  call->host->group);
+        logs_fail(call, "ResourceNotFoundException",
+                  "Log group does not exist. There is %s, the local store.", call->host->group);
     return !call->status;
 }
 
@@ -294,11 +294,11 @@ static bool translate(struct logs_call *call, struct query_run *run)
     struct buf condition AUTO_BUF = BUF_INIT(256);
     struct insights_error error;
     buf_printf(&condition, "\"start\" BETWEEN %" PRIu64 " AND %" PRIu64, run->from_s, run->until_s);
-    const struct insights_options options = {
-        .group = run->group,
-        .condition = buf_string(&condition),
-        .rows = (uint32_t)logs_number(call, "limit", INSIGHTS_ROWS_DEFAULT),
-        .pointers = true};
+    const struct insights_options options = {.group = run->group,
+                                             .condition = buf_string(&condition),
+                                             .rows =
+                                                 (uint32_t)logs_number(call, "limit", INSIGHTS_ROWS_DEFAULT),
+                                             .pointers = true};
     int r = insights_translate(run->text, &options, &run->sql, &error);
     if (r == 0)
         return true;
@@ -307,9 +307,9 @@ static bool translate(struct logs_call *call, struct query_run *run)
     else
         logs_fail(call, "MalformedQueryException", "%s", error.message);
     if (r != -ENOMEM)
-        call->details = json_pack("{s:{s:{s:i, s:i}, s:s}}", "queryCompileError", "location",
-                                  "startCharOffset", (int)error.start, "endCharOffset", (int)error.end,
-                                  "message", error.message);
+        call->details =
+            json_pack("{s:{s:{s:i, s:i}, s:s}}", "queryCompileError", "location", "startCharOffset",
+                      (int)error.start, "endCharOffset", (int)error.end, "message", error.message);
     return false;
 }
 
@@ -391,8 +391,9 @@ static json_t *put_results(struct logs_call *call, const struct query_run *run)
     json_t *results = json_array();
     for (size_t i = first; i < end; i++)
         (void)json_array_append(results, json_array_get(run->rows, i));
-    json_t *answer = json_pack("{s:s, s:s, s:o, s:o}", "queryLanguage", "CWLI", "status",
-                               state_names[run->state], "results", results, "statistics", put_statistics(run));
+    json_t *answer =
+        json_pack("{s:s, s:s, s:o, s:o}", "queryLanguage", "CWLI", "status", state_names[run->state],
+                  "results", results, "statistics", put_statistics(run));
     if (end < rows)
         (void)json_object_set_new(answer, "nextToken", json_sprintf("%zu", end));
     return answer;
@@ -434,8 +435,7 @@ static bool is_asked_for(const struct logs_call *call, const struct query_run *r
     const char *group = logs_text(call, "logGroupName");
     const char *language = logs_text(call, "queryLanguage");
     return (!status || strcmp(status, state_names[run->state]) == 0) &&
-           (!group || logs_is_group_name(call->host, group)) &&
-           (!language || strcmp(language, "CWLI") == 0);
+           (!group || logs_is_group_name(call->host, group)) && (!language || strcmp(language, "CWLI") == 0);
 }
 
 /* Newest first; the token is the number of those before. */
@@ -453,10 +453,11 @@ json_t *logs_describe_queries(struct logs_call *call)
     for (const struct query_run *run = queries->list; run; run = run->next) {
         bool wanted = is_asked_for(call, run);
         if (wanted && at >= first && at < first + most)
-            (void)json_array_append_new(
-                list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "queryId", run->id, "queryString", run->text,
-                                "status", state_names[run->state], "createTime", (json_int_t)run->created_ms,
-                                "logGroupName", run->group, "queryLanguage", "CWLI"));
+            (void)json_array_append_new(list,
+                                        json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "queryId", run->id,
+                                                  "queryString", run->text, "status", state_names[run->state],
+                                                  "createTime", (json_int_t)run->created_ms, "logGroupName",
+                                                  run->group, "queryLanguage", "CWLI"));
         at += wanted;
     }
     pthread_mutex_unlock(&queries->lock);

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "parquet/vector.h"
 
+#define THREADS 1 /* the daemon's work comes first */
+#define MEMORY_BYTES (512UL * 1024 * 1024)
 #define COLUMNS_MAX 512
 #define SQL_MAX (8 * 1024 * 1024)
 
@@ -48,8 +50,12 @@ bool logs_open(struct logs_call *call, uint64_t since_s, uint64_t until_s, struc
         .store = call->host->store, .since_s = since_s, .until_s = until_s, .tell = tell};
     int r = sources_open(&ret->sources, &options, &fault);
     if (r == 0) {
-        const struct flow_session_options flow = {
-            .sources = ret->sources, .since_s = since_s, .until_s = until_s, .tell = tell};
+        const struct flow_session_options flow = {.sources = ret->sources,
+                                                  .since_s = since_s,
+                                                  .until_s = until_s,
+                                                  .threads = THREADS,
+                                                  .memory_bytes = MEMORY_BYTES,
+                                                  .tell = tell};
         r = flow_session_open(&ret->flow, &flow, &fault);
     }
     if (r < 0)
@@ -103,8 +109,8 @@ static bool visit_chunk(const struct duckdb_functions *duckdb, duckdb_data_chunk
     return true;
 }
 
-static int visit_rows(const struct session *session, duckdb_result *result, logs_visitor *visit, void *context,
-                      struct fault *fault)
+static int visit_rows(const struct session *session, duckdb_result *result, logs_visitor *visit,
+                      void *context, struct fault *fault)
 {
     struct buf texts AUTO_BUF = BUF_INIT(SQL_MAX);
     const struct duckdb_functions *duckdb = session->duckdb;
@@ -122,7 +128,8 @@ static int visit_rows(const struct session *session, duckdb_result *result, logs
     return texts.failed ? fault_set(fault, -ENOMEM, "out of memory") : 0;
 }
 
-static void visit_names(const struct session *session, duckdb_result *result, logs_visitor *names, void *context)
+static void visit_names(const struct session *session, duckdb_result *result, logs_visitor *names,
+                        void *context)
 {
     const char *texts[COLUMNS_MAX];
     size_t columns = session->duckdb->column_count(result);

@@ -11,7 +11,6 @@
 #include "base/macro.h"
 
 #define SKEW_S (15 * 60)
-#define SERVICE "ec2"
 #define PART_MAX 128
 
 /* The parts of "AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, SignedHeaders=a;b,
@@ -145,7 +144,7 @@ static bool is_signature(const struct sign_in_request *request, const struct aut
         .header_count = collect_headers(request, authorization->signed_headers, headers),
         .payload_hash = hash,
     };
-    const struct sigv4_scope scope = {time, authorization->region, SERVICE};
+    const struct sigv4_scope scope = {time, authorization->region, request->service};
     return canonical.header_count && (!told || strcmp(told, hash) == 0) &&
            sigv4_sign(&canonical, &scope, secret, expected) == 0 &&
            memeql_sec(expected, authorization->signature, SIGV4_HEX_LEN);
@@ -176,7 +175,7 @@ bool sign_in(const struct access_keys *keys, const struct sign_in_request *reque
     /* An unknown key takes as long as a wrong signature. */
     const char *secret = key ? json_string_value(json_object_get(key, "secret")) : "no such key";
     bool right = is_signature(request, &authorization, time, secret);
-    if (!key || !right || strcmp(authorization.service, SERVICE) != 0)
+    if (!key || !right || strcmp(authorization.service, request->service) != 0)
         return refuse(ret_error, 401, "AuthFailure",
                       "AWS was not able to validate the provided access credentials");
     *ret_rights = access_key_rights(key);

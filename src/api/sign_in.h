@@ -11,6 +11,7 @@
 #include "aws/header.h"
 
 struct sign_in_request {
+    const char *service; /* "ec2", "logs" */
     const char *method;
     const char *path;  /* percent-encoded, as it came */
     const char *query; /* percent-encoded, as it came; "" when there is none */

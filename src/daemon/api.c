@@ -82,8 +82,8 @@ static void add_header(void *context, const char *name, const char *value)
         headers->list[headers->count++] = (struct http_header){name, value};
 }
 
-static bool admit_key(const struct daemon *daemon, const struct http_request *request, unsigned *rights,
-                      struct ec2_error *ret)
+static bool admit_key(const struct daemon *daemon, const struct http_request *request, const char *service,
+                      unsigned *rights, struct ec2_error *ret)
 {
     static const struct ec2_error too_many = {400, "IncompleteSignature",
                                               "The request has too many headers."};
@@ -91,7 +91,8 @@ static bool admit_key(const struct daemon *daemon, const struct http_request *re
     AUTO_BUF struct buf path = BUF_INIT(HTTP_HEAD_MAX);
     http_visit_headers(request, add_header, &headers);
     buf_append(&path, request->target, strcspn(request->target, "?"));
-    const struct sign_in_request asking = {.method = request->method,
+    const struct sign_in_request asking = {.service = service,
+                                           .method = request->method,
                                            .path = buf_string(&path),
                                            .query = query_of(request->target),
                                            .headers = headers.list,
@@ -115,16 +116,56 @@ static bool is_admitted_by_key(const struct daemon *daemon)
     return has_keys(daemon) || !daemon->listens_to_host;
 }
 
+/* *ret_rights is all of them where nobody needs a key. */
+static bool admit(const struct daemon *daemon, const struct http_request *request, const char *service,
+                  unsigned *ret_rights, struct ec2_error *ret)
+{
+    *ret_rights = EC2_READ | EC2_MANAGE;
+    return is_admitted_by_key(daemon) ? admit_key(daemon, request, service, ret_rights, ret)
+                                      : admit_anybody(request, ret);
+}
+
+/* What the two APIs call the same refusals. */
+static unsigned refuse_logs(const struct ec2_error *error, struct buf *ret)
+{
+    static const char *const types[][2] = {
+        {"MissingAuthenticationToken", "MissingAuthenticationTokenException"},
+        {"IncompleteSignature", "IncompleteSignatureException"},
+        {"RequestExpired", "InvalidSignatureException"}};
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        if (strcmp(error->code, types[i][0]) == 0)
+            return logs_refuse(types[i][1], error->message, ret);
+    return logs_refuse("UnrecognizedClientException", error->message, ret);
+}
+
+static void answer_logs(struct daemon *daemon, const char *target, const struct http_request *request,
+                        struct http_answer *answer)
+{
+    const struct config *config = &daemon->config;
+    const struct logs_host host = {.store = config->store_path,
+                                   .group = config->store.log_group,
+                                   .account = config->topology.account,
+                                   .region = config->topology.region};
+    struct ec2_error error;
+    unsigned rights;
+    answer->content_type = LOGS_CONTENT_TYPE;
+    if (!admit(daemon, request, "logs", &rights, &error))
+        answer->status = refuse_logs(&error, &answer->body);
+    else if (!(rights & EC2_READ))
+        answer->status = logs_refuse("AccessDeniedException", "the access key may not read", &answer->body);
+    else
+        log_reader_begin(daemon->log_reader, &host, target, request, answer);
+}
+
 static void answer_ec2(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct query query AUTO_QUERY = {0};
     struct fault fault = {0};
     struct ec2_error error;
-    unsigned rights = EC2_READ | EC2_MANAGE;
+    unsigned rights;
     const struct ec2_host host = created_host(context);
     answer->content_type = EC2_CONTENT_TYPE;
-    if (is_admitted_by_key(context) ? !admit_key(context, request, &rights, &error)
-                                    : !admit_anybody(request, &error)) {
+    if (!admit(context, request, "ec2", &rights, &error)) {
         answer->status = ec2_refuse(&error, &answer->body);
         return;
     }
@@ -136,8 +177,18 @@ static void answer_ec2(void *context, const struct http_request *request, struct
     json_decref(asked);
 }
 
+/* Requests of JSON APIs say in a header what they are for. */
+static void answer_service(void *context, const struct http_request *request, struct http_answer *answer)
+{
+    const char *target = http_header(request, "X-Amz-Target");
+    if (target)
+        answer_logs(context, target, request, answer);
+    else
+        answer_ec2(context, request, answer);
+}
+
 static const struct http_route routes[] = {
-    {"/", "GET, POST", answer_ec2},
+    {"/", "GET, POST", answer_service},
     {"/metrics", "GET, HEAD", daemon_answer_metrics},
     {"/healthz", "GET, HEAD", answer_health},
     {NULL},
@@ -188,7 +239,12 @@ int daemon_open_api(struct daemon *daemon, struct fault *fault)
     int r = access_keys_open(&daemon->access_keys, daemon->options->state, fault);
     if (r < 0)
         return r;
-    r = listen_there(daemon, fault);
+    if (!address_parse(config->listen_address, strlen(config->listen_address), &address))
+        return fault_set(fault, -EINVAL, "listen.address: %s is no address", config->listen_address);
+    r = log_reader_open(&daemon->log_reader, fault);
+    if (r < 0)
+        return r;
+    r = http_open(&daemon->http, &address, (uint16_t)config->listen_port, routes, daemon, fault);
     if (r == 0) {
         log_info("api", "listening on %s port %u%s%s", config->listen_address, (unsigned)config->listen_port,
                  config->listen_certificate[0] ? " with TLS" : "",

@@ -55,6 +55,7 @@ struct config_spool {  /* bounds of each flow log's spool */
 struct config_store {
     uint64_t retain;        /* seconds that files are kept; 0: for good */
     uint64_t max_size;      /* bytes of all of them; 0: any number */
+    char *log_group;        /* its name for the CloudWatch Logs API */
     uint64_t compact_after; /* seconds after its end that an hour's files become one */
 };
 

@@ -113,6 +113,13 @@ static bool check_device(const char *text, struct fault *fault)
     return len > 0 && len <= 64 && (!plain || len < IF_NAMESIZE) && has_closed_brackets(text);
 }
 
+/* PutLogEvents' rule for names (delivery.md 1.2). */
+static bool check_log_group(const char *text, struct fault *fault)
+{
+    size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_/#");
+    return len >= 1 && len <= 512 && !text[len];
+}
+
 static bool check_path(const char *text, struct fault *fault)
 {
     return text[0] == '/' && strlen(text) < PATH_ROOM;
@@ -423,6 +430,14 @@ static const struct config_key store_keys[] = {
      .default_text = "0G",
      .help = "How much all files of the store may take; beyond, those of the oldest records go. \"0G\": any "
              "amount."},
+    {.name = "log-group",
+     .type = KEY_TEXT,
+     CONFIG(store.log_group),
+     .reloadable = true,
+     .default_text = "/flowlog/store",
+     .check = check_log_group,
+     .allowed = "1 to 512 of letters, digits and . - _ / #",
+     .help = "The log group as which the store is read by the CloudWatch Logs API (\"aws logs tail\")."},
     {.name = "compact-after",
      .type = KEY_PERIOD,
      CONFIG(store.compact_after),

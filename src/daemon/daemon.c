@@ -37,7 +37,8 @@ enum event_source {
     EVENT_LINKS,
     EVENT_WAKE,
     EVENT_CONTROL,
-    EVENT_HTTP
+    EVENT_HTTP,
+    EVENT_LOGS,
 };
 
 static int watch(struct daemon *daemon, int fd, enum event_source source, struct fault *fault)
@@ -93,7 +94,10 @@ static int watch_everything(struct daemon *daemon, struct fault *fault)
         if (r < 0)
             return r;
     }
-    return daemon->http ? watch(daemon, http_fd(daemon->http), EVENT_HTTP, fault) : 0;
+    if (!daemon->http)
+        return 0;
+    int r = watch(daemon, http_fd(daemon->http), EVENT_HTTP, fault);
+    return r == 0 ? watch(daemon, log_reader_fd(daemon->log_reader), EVENT_LOGS, fault) : r;
 }
 
 /* Hash of what tells this daemon from others that write to the same places. */
@@ -390,6 +394,10 @@ static void dispatch(struct daemon *daemon, enum event_source source)
     case EVENT_CONTROL:
         control_process(daemon->control);
         break;
+    case EVENT_LOGS:
+        log_reader_reap(daemon->log_reader);
+        http_process(daemon->http);
+        break;
     case EVENT_HTTP:
         http_process(daemon->http);
         break;
@@ -452,6 +460,7 @@ void daemon_close(struct daemon *daemon)
     journal_close(daemon->journal);
     control_close(daemon->control);
     uploads_close(daemon);
+    log_reader_close(daemon->log_reader);
     http_close(daemon->http);
     flow_log_store_close(daemon->store);
     access_keys_close(daemon->access_keys);

@@ -20,6 +20,7 @@
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/keeper.h"
+#include "daemon/log_reader.h"
 #include "daemon/publish.h"
 #include "daemon/recover.h"
 #include "daemon/registry.h"
@@ -58,6 +59,7 @@ struct daemon {
     uint64_t journal_failures;
     struct keeper *keeper;
     struct http *http; /* NULL: no listener */
+    struct log_reader *log_reader;
     struct upload *uploads;
     struct access_keys *access_keys;
     struct world world;

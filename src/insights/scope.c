@@ -40,9 +40,9 @@ static const struct {
     const char *name;
     enum kind kind;
 } system_fields[] = {
-    [EVENT_TIMESTAMP] = {"@timestamp", KIND_TIME}, [EVENT_INGESTION_TIME] = {"@ingestionTime", KIND_TIME},
-    [EVENT_STREAM_NAME] = {"@logStream", KIND_TEXT},    [EVENT_LOG] = {"@log", KIND_TEXT},
-    [EVENT_MESSAGE] = {"@message", KIND_TEXT},     [EVENT_POINTER] = {"@ptr", KIND_TEXT},
+    [EVENT_TIMESTAMP] = {"@timestamp", KIND_TIME},   [EVENT_INGESTION_TIME] = {"@ingestionTime", KIND_TIME},
+    [EVENT_STREAM_NAME] = {"@logStream", KIND_TEXT}, [EVENT_LOG] = {"@log", KIND_TEXT},
+    [EVENT_MESSAGE] = {"@message", KIND_TEXT},       [EVENT_POINTER] = {"@ptr", KIND_TEXT},
 };
 
 /* Their columns have these numbers: the catalogue's fields, then the system's. */

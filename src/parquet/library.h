@@ -53,6 +53,7 @@
     X(init_get_extra_info)                                                                                   \
     X(init_set_error)                                                                                        \
     X(init_set_init_data)                                                                                    \
+    X(interrupt)                                                                                             \
     X(init_set_max_threads)                                                                                  \
     X(logical_type_get_alias)                                                                                \
     X(open_ext)                                                                                              \

@@ -42,6 +42,11 @@ const struct session *flow_session_sql(const struct flow_session *session)
     return &session->session;
 }
 
+void flow_session_interrupt(struct flow_session *session)
+{
+    session->session.duckdb->interrupt(session->session.connection);
+}
+
 static unsigned count_processors(void)
 {
     cpu_set_t set;
@@ -111,7 +116,9 @@ static int create_view(struct flow_session *session, struct fault *fault)
 static int prepare(struct flow_session *session, struct fault *fault)
 {
     const struct session_options options = {
-        .threads = count_processors(), .memory_bytes = choose_memory(), .any_order = false};
+        .threads = session->options.threads ? session->options.threads : count_processors(),
+        .memory_bytes = session->options.memory_bytes ? session->options.memory_bytes : choose_memory(),
+    };
     const struct record_table_options table = {
         .sources = session->options.sources,
         .input_format = session->options.input_format,

@@ -15,6 +15,8 @@ struct flow_session_options {
     const struct sources *sources;     /* borrowed until it is closed */
     const struct format *input_format; /* likewise; of lines that no header precedes; NULL: the default */
     uint64_t since_s, until_s;         /* records that end before or start after are left out */
+    unsigned threads;                  /* 0: as many as there are processors */
+    uint64_t memory_bytes;             /* 0: three quarters of the machine's */
     const char *where;                 /* an SQL condition that the view's rows meet; NULL: all */
     void *userdata;
     /* What could not be read, as one line; the rest goes on. */
@@ -27,6 +29,9 @@ struct flow_session;
 int flow_session_open(struct flow_session **ret, const struct flow_session_options *options,
                       struct fault *fault) MUST_USE;
 void flow_session_close(struct flow_session *session);
+
+/* What runs in it, or is about to, ends with a fault. From any thread. */
+void flow_session_interrupt(struct flow_session *session);
 
 /* To run statements in. */
 const struct session *flow_session_sql(const struct flow_session *session);

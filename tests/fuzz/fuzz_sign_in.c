@@ -56,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct http_header headers[HEADERS];
     char *body;
     size_t count = split_headers(text, headers, &body);
-    const struct sign_in_request request = {.method = "POST",
+    const struct sign_in_request request = {.service = "ec2",
+                                            .method = "POST",
                                             .path = "/",
                                             .query = "",
                                             .headers = headers,
