@@ -239,12 +239,10 @@ int daemon_open_api(struct daemon *daemon, struct fault *fault)
     int r = access_keys_open(&daemon->access_keys, daemon->options->state, fault);
     if (r < 0)
         return r;
-    if (!address_parse(config->listen_address, strlen(config->listen_address), &address))
-        return fault_set(fault, -EINVAL, "listen.address: %s is no address", config->listen_address);
     r = log_reader_open(&daemon->log_reader, fault);
     if (r < 0)
         return r;
-    r = http_open(&daemon->http, &address, (uint16_t)config->listen_port, routes, daemon, fault);
+    r = listen_there(daemon, fault);
     if (r == 0) {
         log_info("api", "listening on %s port %u%s%s", config->listen_address, (unsigned)config->listen_port,
                  config->listen_certificate[0] ? " with TLS" : "",
