@@ -30,7 +30,9 @@ int zstd_reader_inflate(struct zstd_reader *reader, const uint8_t **in, size_t *
 {
     ZSTD_inBuffer input = {.src = *in, .size = *in_len};
     ZSTD_outBuffer output = {.dst = to, .size = cap};
-    while (reader->error == 0 && output.pos < output.size) {
+    /* Behind a frame the library is only asked again where another one begins. */
+    while (reader->error == 0 && output.pos < output.size &&
+           (reader->expected > 0 || input.pos < input.size)) {
         size_t in_before = input.pos;
         size_t out_before = output.pos;
         size_t r = ZSTD_decompressStream(reader->context, &output, &input);

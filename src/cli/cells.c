@@ -89,13 +89,16 @@ static void print_number(__int128 number, uint8_t scale, char to[static CELL_TEX
     to[len] = '\0';
 }
 
-/* The shortest text that reads back as the same number. */
-static void print_float(double number, int digits, int digits_max, char to[static CELL_TEXT_MAX])
+/* The shortest text that reads back as the same number, of a float or a double. */
+static void print_float(double number, bool is_double, char to[static CELL_TEXT_MAX])
 {
     double back;
+    int digits = is_double ? 15 : 6;
+    int most = is_double ? 17 : 9;
     do
         (void)snprintf(to, CELL_TEXT_MAX, "%.*g", digits, number);
-    while (digits++ < digits_max && (sscanf(to, "%lf", &back) != 1 || back != number));
+    while (digits++ < most &&
+           (sscanf(to, "%lf", &back) != 1 || (is_double ? back != number : (float)back != (float)number)));
 }
 
 /* RFC 3339; the zone only where the type has one. */
@@ -152,8 +155,7 @@ static enum cell_kind print_other(struct cell_reader *reader, uint32_t row)
                                                    : ((const double *)data)[row];
         if (!isfinite(number))
             return CELL_NULL;
-        print_float(number, reader->type == DUCKDB_TYPE_FLOAT ? 6 : 15,
-                    reader->type == DUCKDB_TYPE_FLOAT ? 9 : 17, reader->text);
+        print_float(number, reader->type == DUCKDB_TYPE_DOUBLE, reader->text);
         return CELL_NUMBER;
     case DUCKDB_TYPE_TIMESTAMP:
     case DUCKDB_TYPE_TIMESTAMP_TZ:

@@ -14,8 +14,24 @@
 
 static void tell(void *userdata, const char *line)
 {
-    const struct from *from = userdata;
+    struct from *from = userdata;
+    progress_clear(&from->progress);
     (void)command_fail(from->command, EXIT_DATA, "%s", line);
+}
+
+static void show_fetched(void *userdata, uint64_t bytes, uint64_t files)
+{
+    struct from *from = userdata;
+    progress_show(&from->progress, bytes, 0, files);
+}
+
+static void show_progress(void *userdata)
+{
+    struct from *from = userdata;
+    if (!from->session)
+        return;
+    struct flow_session_progress now = flow_session_progress(from->session);
+    progress_show(&from->progress, now.bytes, now.bytes_total, now.records);
 }
 
 int from_read_time(const struct from_settings *settings, const char *option, const char *text, uint64_t *ret,
@@ -58,6 +74,7 @@ static int open_sources(struct from *from, const struct from_settings *settings,
         .region = settings->region,
         .userdata = from,
         .tell = tell,
+        .fetched = from->progress.on ? show_fetched : NULL,
     };
     int r = from_find_store(settings->state, store, fault);
     return r < 0 ? r : sources_open(&from->sources, &options, fault);
@@ -72,7 +89,8 @@ int from_open(struct from *ret, const struct command *command, const struct from
 int from_open_paths(struct from *ret, const struct command *command, const struct from_settings *settings,
                     const char *const *paths, size_t count, struct fault *fault)
 {
-    *ret = (struct from){.command = command, .until_s = UINT64_MAX};
+    *ret = (struct from){.command = command, .until_s = UINT64_MAX, .local_time = settings->local_time};
+    progress_begin(&ret->progress, "objects");
     int r = from_read_time(settings, "since", settings->since, &ret->since_s, fault);
     if (r == 0)
         r = from_read_time(settings, "until", settings->until, &ret->until_s, fault);
@@ -93,8 +111,7 @@ void from_close(struct from *from)
     sources_close(from->sources);
 }
 
-int from_open_session(struct flow_session **ret, const struct from *from, const char *where,
-                      struct fault *fault)
+int from_open_session(struct flow_session **ret, struct from *from, const char *where, struct fault *fault)
 {
     const struct flow_session_options options = {
         .sources = from->sources,
@@ -102,22 +119,50 @@ int from_open_session(struct flow_session **ret, const struct from *from, const 
         .since_s = from->since_s,
         .until_s = from->until_s,
         .where = where,
-        .userdata = (void *)from,
+        .userdata = from,
         .tell = tell,
+        .progress = from->progress.on ? show_progress : NULL,
+        .local_time = from->local_time,
     };
-    return flow_session_open(ret, &options, fault);
+    progress_clear(&from->progress);
+    progress_begin(&from->progress, "records");
+    int r = flow_session_open(ret, &options, fault);
+    if (r == 0)
+        from->session = *ret;
+    return r;
 }
 
-static int answer(const struct from_question *question, struct flow_session *session, struct fault *fault)
+/* Asks once; what was printed counts in *ret_rows. */
+static int ask(const struct from_question *question, struct from *from, uint64_t *ret_rows,
+               struct fault *fault)
 {
     duckdb_result result;
-    const struct session *sql = flow_session_sql(session);
-    int r = flow_session_ask(session, question->sql, &result, fault);
+    const struct session *sql = flow_session_sql(from->session);
+    int r = flow_session_ask(from->session, question->sql, &result, fault);
+    progress_clear(&from->progress);
     if (r < 0)
-        return command_fail(question->command, command_status(r), "%s", fault->text);
-    int status = rows_print(&question->rows, sql, &result);
+        return r;
+    r = rows_print(&question->rows, sql, &result, ret_rows, fault);
     sql->duckdb->destroy_result(&result);
-    return status;
+    return r;
+}
+
+/*
+ * A file may be damaged where nobody has looked yet: then it is left out, and the question asked once more if
+ * nothing is printed. Where all files can be read the question itself is wrong.
+ */
+static int answer(const struct from_question *question, struct from *from)
+{
+    struct fault fault;
+    uint64_t rows = 0;
+    int r = ask(question, from, &rows, &fault);
+    if (r == -EIO) {
+        bool left_out = flow_session_leave_out_damaged(from->session);
+        r = left_out && rows == 0 ? ask(question, from, &rows, &fault) : left_out ? r : -EINVAL;
+    }
+    if (r < 0)
+        return command_fail(question->command, command_status(r), "%s", fault.text);
+    return rows > 0 ? EXIT_DONE : EXIT_NO;
 }
 
 int from_answer(const struct from_question *question)
@@ -125,7 +170,7 @@ int from_answer(const struct from_question *question)
     struct fault fault;
     struct from from;
     struct flow_session *session = NULL;
-    int status = EXIT_DATA;
+    int status;
     int r = from_open(&from, question->command, question->from, &fault);
     if (r == 0 && sources_count(from.sources) == 0 && sources_faults(from.sources) > 0) {
         status = sources_unreachable(from.sources) ? EXIT_UNREACHABLE : EXIT_DATA;
@@ -134,10 +179,8 @@ int from_answer(const struct from_question *question)
     }
     if (r == 0)
         r = from_open_session(&session, &from, question->where, &fault);
-    if (r < 0)
-        status = command_fail(question->command, command_status(r), "%s", fault.text);
-    else
-        status = answer(question, session, &fault);
+    status = r < 0 ? command_fail(question->command, command_status(r), "%s", fault.text)
+                   : answer(question, &from);
     bool unreachable = r == 0 && sources_unreachable(from.sources);
     bool incomplete = r == 0 && flow_session_tell_faults(session) + sources_faults(from.sources) > 0;
     flow_session_close(session);

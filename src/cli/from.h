@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "cli/rows.h"
 #include "daemon/config.h"
 #include "store/flow_session.h"
@@ -55,6 +56,9 @@ struct from {
     struct format input_format;
     bool has_input_format;
     uint64_t since_s, until_s;
+    bool local_time;
+    struct progress progress;
+    struct flow_session *session; /* that progress is shown of, borrowed */
 };
 
 /* -EINVAL for options that cannot be understood. What cannot be read is told on standard
@@ -75,7 +79,7 @@ int from_read_time(const struct from_settings *settings, const char *option, con
                    struct fault *fault) MUST_USE;
 
 /* A session over them. `where` may be NULL. */
-int from_open_session(struct flow_session **ret, const struct from *from, const char *where,
+int from_open_session(struct flow_session **ret, struct from *from, const char *where,
                       struct fault *fault) MUST_USE;
 
 /* A question in SQL over them, whose rows are printed. */

@@ -302,19 +302,18 @@ static int print_all(struct printing *printing, struct fault *fault)
                                   : r;
 }
 
-int rows_print(const struct rows_options *options, const struct session *session, duckdb_result *result)
+int rows_print(const struct rows_options *options, const struct session *session, duckdb_result *result,
+               uint64_t *ret_rows, struct fault *fault)
 {
-    struct fault fault;
     struct printing printing = {.options = options,
                                 .session = session,
                                 .result = result,
                                 .count = session->duckdb->column_count(result)};
     printing.readers = calloc(printing.count, sizeof *printing.readers);
     printing.cells = calloc(printing.count, sizeof *printing.cells);
-    int r = print_all(&printing, &fault);
+    int r = print_all(&printing, fault);
     free(printing.readers);
     free(printing.cells);
-    if (r < 0)
-        return command_fail(options->command, command_status(r), "%s", fault.text);
-    return printing.printed > 0 ? EXIT_DONE : EXIT_NO;
+    *ret_rows = printing.printed;
+    return r;
 }

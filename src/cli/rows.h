@@ -60,7 +60,7 @@ int rows_add(struct rows *rows, const struct cell *cells) MUST_USE;
 int rows_finish(struct rows *rows) MUST_USE;
 
 /*
- * Prints the rows of a result of flow_session_ask() as they come. EXIT_DONE, EXIT_NO without a row, EXIT_DATA
- * after a message on standard error.
+ * Prints the rows of a result of flow_session_ask() as they come; *ret_rows are printed, also on failure.
  */
-int rows_print(const struct rows_options *options, const struct session *session, duckdb_result *result);
+int rows_print(const struct rows_options *options, const struct session *session, duckdb_result *result,
+               uint64_t *ret_rows, struct fault *fault) MUST_USE;

@@ -152,7 +152,7 @@ int session_result_fault(const struct session *session, duckdb_result *result, s
     };
     duckdb_error_type type = session->duckdb->result_error_type(result);
     int r = session_fault(session->duckdb->result_error(result), fault);
-    for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(questions) && r == -EIO; i++)
         if (type == questions[i])
             r = -EINVAL;
     return r;
@@ -182,7 +182,7 @@ int session_fetch(const struct session *session, duckdb_result *result, duckdb_d
     duckdb_data_chunk chunk = session->duckdb->fetch_chunk(*result);
     const char *message = chunk ? NULL : session->duckdb->result_error(result);
     if (message && message[0])
-        return session_fault(message, fault);
+        return session_result_fault(session, result, fault);
     *ret = chunk;
     return 0;
 }

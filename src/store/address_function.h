@@ -5,7 +5,7 @@
 
 #include "parquet/session.h"
 
-#define ADDRESS_FUNCTION_NAME "in_cidr" /* begins what it says is wrong */
+#define ADDRESS_FUNCTION_NAME "in_cidr"
 
 /*
  * Adds it to the session: whether the address lies in the block; false for one of another family, null where

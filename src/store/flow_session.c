@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
 #include "parquet/schema.h"
 #include "store/address_function.h"
 #include "store/parquet_view.h"
@@ -20,7 +22,8 @@ struct flow_session {
     struct flow_session_options options;
     struct session session;
     struct record_table *table;
-    uint64_t faults; /* files that could not be used at all */
+    bool *left_out;  /* by index in the sources: Parquet files that cannot be read */
+    uint64_t faults; /* how many there are */
 };
 
 void flow_session_close(struct flow_session *session)
@@ -29,6 +32,7 @@ void flow_session_close(struct flow_session *session)
         return;
     session_close(&session->session);
     record_table_free(session->table);
+    free(session->left_out);
     free(session);
 }
 
@@ -73,24 +77,30 @@ static void write_no_rows(struct buf *sql)
     buf_text(sql, " WHERE false");
 }
 
+static struct parquet_view_options parquet_options(const struct flow_session *session)
+{
+    return (struct parquet_view_options){
+        .session = &session->session,
+        .sources = session->options.sources,
+        .left_out = session->left_out,
+        .since_s = session->options.since_s,
+        .until_s = session->options.until_s,
+        .userdata = session->options.userdata,
+        .tell = session->options.tell,
+    };
+}
+
 static int write_view(struct flow_session *session, struct buf *sql, struct fault *fault)
 {
     const struct flow_session_options *options = &session->options;
+    const struct parquet_view_options parquet = parquet_options(session);
     bool has_records = record_table_files(session->table) > 0;
-    buf_text(sql, "CREATE TEMP VIEW flow_logs AS ");
+    size_t branches = has_records ? 1 : 0;
+    buf_text(sql, "CREATE OR REPLACE TEMP VIEW flow_logs AS ");
     if (options->where)
         buf_text(sql, "SELECT * FROM (");
     if (has_records)
         buf_text(sql, "SELECT * FROM read_records()");
-    size_t branches = has_records ? 1 : 0;
-    const struct parquet_view_options parquet = {
-        .session = &session->session,
-        .sources = options->sources,
-        .since_s = options->since_s,
-        .until_s = options->until_s,
-        .userdata = options->userdata,
-        .tell = options->tell,
-    };
     int r = parquet_view_write(&parquet, sql, &branches, &session->faults, fault);
     if (branches == 0)
         write_no_rows(sql);
@@ -125,7 +135,12 @@ static int prepare(struct flow_session *session, struct fault *fault)
         .since_s = session->options.since_s,
         .until_s = session->options.until_s,
     };
+    session->left_out = calloc(sources_count(session->options.sources) + 1, sizeof *session->left_out);
+    if (!session->left_out)
+        return fault_set(fault, -ENOMEM, "out of memory");
     int r = session_open(&session->session, &options, fault);
+    if (r == 0 && !session->options.local_time)
+        r = session_run(&session->session, "SET TimeZone = 'UTC'", fault);
     if (r == 0)
         r = record_table_new(&session->table, &table, fault);
     if (r == 0)
@@ -202,18 +217,41 @@ static void write_simplified(const struct session *session, duckdb_prepared_stat
         buf_clear(sql);
 }
 
-static int execute(const struct session *session, duckdb_prepared_statement statement, duckdb_result *ret,
-                   struct fault *fault)
+/* Works on the question in this thread as well, which has a look at the clock between its parts. */
+static bool execute_in_parts(const struct flow_session *session, duckdb_prepared_statement statement,
+                             duckdb_result *ret)
 {
+    const struct duckdb_functions *duckdb = session->session.duckdb;
+    const struct timespec moment = {.tv_nsec = NS_PER_MS};
+    duckdb_pending_result pending = NULL;
+    duckdb_pending_state state = DUCKDB_PENDING_RESULT_NOT_READY;
+    if (duckdb->pending_prepared_streaming(statement, &pending) != DuckDBSuccess)
+        state = DUCKDB_PENDING_ERROR;
+    while (state != DUCKDB_PENDING_ERROR && !duckdb->pending_execution_is_finished(state)) {
+        state = duckdb->pending_execute_task(pending);
+        if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+            (void)nanosleep(&moment, NULL);
+        session->options.progress(session->options.userdata);
+    }
+    bool done = duckdb->execute_pending(pending, ret) == DuckDBSuccess; /* tells the error, too */
+    duckdb->destroy_pending(&pending);
+    return done;
+}
+
+static int execute(const struct flow_session *session, duckdb_prepared_statement statement,
+                   duckdb_result *ret, struct fault *fault)
+{
+    const struct duckdb_functions *duckdb = session->session.duckdb;
     duckdb_result result = {0};
-    if (session->duckdb->execute_prepared_streaming(statement, &result) == DuckDBSuccess) {
+    bool done = session->options.progress
+                    ? execute_in_parts(session, statement, &result)
+                    : duckdb->execute_prepared_streaming(statement, &result) == DuckDBSuccess;
+    if (done) {
         *ret = result;
         return 0;
     }
-    int r = session_result_fault(session, &result, fault);
-    if (fault && strstr(fault->text, ADDRESS_FUNCTION_NAME ": "))
-        r = -EINVAL;
-    session->duckdb->destroy_result(&result);
+    int r = session_result_fault(&session->session, &result, fault);
+    duckdb->destroy_result(&result);
     return r;
 }
 
@@ -260,9 +298,17 @@ int flow_session_ask(struct flow_session *session, const char *sql, duckdb_resul
     if (r == 0 && type == DUCKDB_STATEMENT_TYPE_SELECT)
         r = simplify(plain, sql, &statement, fault);
     if (r == 0)
-        r = execute(plain, statement, ret, fault);
+        r = execute(session, statement, ret, fault);
     plain->duckdb->destroy_prepare(&statement);
     return r;
+}
+
+bool flow_session_leave_out_damaged(struct flow_session *session)
+{
+    const struct parquet_view_options parquet = parquet_options(session);
+    uint64_t damaged = parquet_view_check(&parquet);
+    session->faults += damaged;
+    return damaged > 0 && create_view(session, NULL) == 0;
 }
 
 struct flow_session_progress flow_session_progress(const struct flow_session *session)

@@ -21,6 +21,8 @@ struct flow_session_options {
     void *userdata;
     /* What could not be read, as one line; the rest goes on. */
     void (*tell)(void *userdata, const char *line);
+    void (*progress)(void *userdata); /* called again and again while a question is worked on; may be NULL */
+    bool local_time;                  /* times in SQL are of this host's time zone, not UTC */
 };
 
 struct flow_session;
@@ -40,6 +42,12 @@ const struct session *flow_session_sql(const struct flow_session *session);
  * (SELECT, EXPLAIN, COPY). *ret is to be destroyed only on success. */
 int flow_session_ask(struct flow_session *session, const char *sql, duckdb_result *ret,
                      struct fault *fault) MUST_USE;
+
+/*
+ * Whether a failure of a question (-EIO) comes from Parquet files that are damaged inside: they are told, and
+ * left out from now on. Reads all of them.
+ */
+bool flow_session_leave_out_damaged(struct flow_session *session);
 
 /* How far the reading of text is, for a person. From any thread. */
 struct flow_session_progress {

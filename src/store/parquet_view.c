@@ -65,6 +65,7 @@ static void tell(struct view *view, const struct source_file *file, struct fault
     if (strncmp(said->text, file->name, strlen(file->name)) != 0)
         fault_prefix(said, "%s", file->name);
     view->faults++;
+    view->options->left_out[file - sources_at(view->options->sources, 0)] = true;
     view->options->tell(view->options->userdata, said->text);
 }
 
@@ -276,7 +277,7 @@ static int take_files(struct view *view, struct fault *fault)
     int r = 0;
     for (size_t i = 0; i < sources_count(sources) && r == 0; i++) {
         const struct source_file *file = sources_at(sources, i);
-        if (file->form == SOURCE_PARQUET)
+        if (file->form == SOURCE_PARQUET && !view->options->left_out[i])
             batch[waiting++] = file;
         if (waiting < BATCH)
             continue;
@@ -318,4 +319,34 @@ int parquet_view_write(const struct parquet_view_options *options, struct buf *s
     }
     *faults += view.faults;
     return r;
+}
+
+static int read_whole(const struct session *session, const struct source_file *file, struct fault *fault)
+{
+    AUTO_BUF struct buf sql = BUF_INIT(SELECT_MAX);
+    duckdb_result result;
+    duckdb_data_chunk chunk = NULL;
+    buf_text(&sql, "FROM read_parquet(");
+    session_quote(&sql, file->path, '\'');
+    buf_text(&sql, ", hive_partitioning = false)");
+    int r = sql.failed ? no_memory(fault) : session_stream(session, buf_string(&sql), &result, fault);
+    if (r < 0)
+        return r;
+    while ((r = session_fetch(session, &result, &chunk, fault)) == 0 && chunk)
+        session->duckdb->destroy_data_chunk(&chunk);
+    session->duckdb->destroy_result(&result);
+    return r;
+}
+
+uint64_t parquet_view_check(const struct parquet_view_options *options)
+{
+    struct view view = {.options = options};
+    struct fault said;
+    for (size_t i = 0; i < sources_count(options->sources); i++) {
+        const struct source_file *file = sources_at(options->sources, i);
+        if (file->form == SOURCE_PARQUET && !options->left_out[i] &&
+            read_whole(options->session, file, &said) < 0)
+            tell(&view, file, &said);
+    }
+    return view.faults;
 }

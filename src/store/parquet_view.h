@@ -10,6 +10,7 @@
 struct parquet_view_options {
     const struct session *session;
     const struct sources *sources;
+    bool *left_out; /* by index in the sources: not to be read; those that are told are marked */
     uint64_t since_s, until_s;
     void *userdata;
     void (*tell)(void *userdata, const char *line); /* which file cannot be used, and why; the others are */
@@ -22,3 +23,9 @@ struct parquet_view_options {
  */
 int parquet_view_write(const struct parquet_view_options *options, struct buf *sql, size_t *branches,
                        uint64_t *faults, struct fault *fault) MUST_USE;
+
+/*
+ * Reads every Parquet file that is not left out to its end; marks and tells those that cannot be read.
+ * Returns how many.
+ */
+uint64_t parquet_view_check(const struct parquet_view_options *options);
