@@ -230,8 +230,12 @@ static int print(struct tail *tail, struct asking *asking, const char *sql)
     int r = flow_session_ask(asking->session, sql, &result, &fault);
     if (r < 0)
         return command_fail(tail->command, command_status(r), "%s", fault.text);
-    int status = rows_print(&rows, session, &result);
+    uint64_t printed = 0;
+    r = rows_print(&rows, session, &result, &printed, &fault);
     session->duckdb->destroy_result(&result);
+    if (r < 0)
+        return command_fail(tail->command, command_status(r), "%s", fault.text);
+    int status = printed > 0 ? EXIT_DONE : EXIT_NO;
     tail->printed |= status == EXIT_DONE;
     if (flow_session_tell_faults(asking->session) + sources_faults(asking->from.sources) > 0 &&
         status <= EXIT_NO)
