@@ -77,6 +77,7 @@ struct importing {
     const struct command *command;
     struct settings settings;
     struct format format;
+    struct import *import;
     struct sources *sources;
     FILE *rejects;
     struct progress progress;
@@ -109,7 +110,7 @@ static void keep_rejects(void *userdata, const char *text, size_t len)
     (void)fwrite(text, 1, len, importing->rejects); /* checked when it is closed */
 }
 
-static int open_inputs(struct importing *importing, int count, char **paths, struct fault *fault)
+static int check_settings(struct importing *importing, int count, struct fault *fault)
 {
     const struct settings *settings = &importing->settings;
     if (count == 0)
@@ -118,6 +119,44 @@ static int open_inputs(struct importing *importing, int count, char **paths, str
         fault_prefix(fault, "--input-format");
         return -EINVAL;
     }
+    if (!settings->rejects)
+        return 0;
+    importing->rejects = fopen(settings->rejects, "ae");
+    return importing->rejects
+               ? 0
+               : fault_set(fault, -EIO, "%s: cannot create: %s", settings->rejects, strerror(errno));
+}
+
+static int open_store(struct importing *importing, struct fault *fault)
+{
+    const struct settings *settings = &importing->settings;
+    const struct import_options import_options = {.store = settings->store,
+                                                  .format =
+                                                      settings->input_format ? &importing->format : NULL,
+                                                  .threads = (unsigned)settings->threads,
+                                                  .cancelled = &cancelled,
+                                                  .userdata = importing,
+                                                  .tell = tell,
+                                                  .bad_line = report_bad_line,
+                                                  .rejects = importing->rejects ? keep_rejects : NULL};
+    return import_open(&importing->import, &import_options, fault);
+}
+
+static bool is_known(void *userdata, const struct source_identity *identity)
+{
+    const struct importing *importing = userdata;
+    return import_is_known(importing->import, identity);
+}
+
+static void show_fetched(void *userdata, uint64_t bytes, uint64_t files)
+{
+    struct importing *importing = userdata;
+    progress_show(&importing->progress, bytes, 0, 0);
+}
+
+static int open_inputs(struct importing *importing, int count, char **paths, struct fault *fault)
+{
+    const struct settings *settings = &importing->settings;
     const struct sources_options sources = {.from = (const char *const *)paths,
                                             .from_count = (size_t)count,
                                             .store = "",
@@ -125,14 +164,10 @@ static int open_inputs(struct importing *importing, int count, char **paths, str
                                             .endpoint = settings->endpoint,
                                             .region = settings->region,
                                             .userdata = importing,
-                                            .tell = tell};
-    int r = sources_open(&importing->sources, &sources, fault);
-    if (r < 0 || !settings->rejects)
-        return r;
-    importing->rejects = fopen(settings->rejects, "ae");
-    return importing->rejects
-               ? 0
-               : fault_set(fault, -EIO, "%s: cannot create: %s", settings->rejects, strerror(errno));
+                                            .tell = tell,
+                                            .is_known = is_known,
+                                            .fetched = show_fetched};
+    return sources_open(&importing->sources, &sources, fault);
 }
 
 static int close_rejects(struct importing *importing, struct fault *fault)
@@ -146,32 +181,27 @@ static int close_rejects(struct importing *importing, struct fault *fault)
                : 0;
 }
 
-static int import_all(struct importing *importing, struct import_counts *ret, struct fault *fault)
+static int import_all(struct importing *importing, int count, char **paths, struct import_counts *ret,
+                      struct fault *fault)
 {
-    const struct settings *settings = &importing->settings;
-    const struct import_options import_options = {.store = settings->store,
-                                                  .sources = importing->sources,
-                                                  .format =
-                                                      settings->input_format ? &importing->format : NULL,
-                                                  .threads = (unsigned)settings->threads,
-                                                  .cancelled = &cancelled,
-                                                  .userdata = importing,
-                                                  .tell = tell,
-                                                  .bad_line = report_bad_line,
-                                                  .rejects = importing->rejects ? keep_rejects : NULL};
-    struct import *import;
+    struct fault ended = {0};
     progress_begin(&importing->progress, "records");
-    int r = import_open(&import, &import_options, fault);
+    int r = open_store(importing, fault);
     if (r < 0)
         return r;
-    while (!import_wait(import, PROGRESS_NS)) {
+    r = open_inputs(importing, count, paths, fault);
+    if (r == 0)
+        r = import_start(importing->import, importing->sources, fault);
+    while (r == 0 && !import_wait(importing->import, PROGRESS_NS)) {
         struct import_counts counts;
-        import_progress(import, &counts);
+        import_progress(importing->import, &counts);
         progress_show(&importing->progress, counts.bytes, counts.bytes_total, counts.records);
     }
-    r = import_close(import, ret, fault);
+    int closed = import_close(TAKE(importing->import), ret, &ended);
     progress_clear(&importing->progress);
-    return r;
+    if (r == 0 && closed < 0)
+        *fault = ended;
+    return r < 0 ? r : closed;
 }
 
 static void say(void *context, enum log_level level, const char *text)
@@ -202,15 +232,17 @@ static int finish(const struct importing *importing, const struct import_counts 
                   counts->bad_lines, counts->records, counts->imported, counts->known, counts->failed);
     if (atomic_load(&cancelled))
         return command_fail(importing->command, EXIT_DATA, "stopped; the same command goes on where it was");
+    if (sources_unreachable(importing->sources))
+        return EXIT_UNREACHABLE;
     if (counts->failed || sources_faults(importing->sources))
         return EXIT_DATA;
     return importing->settings.strict && counts->bad_lines ? EXIT_NO : EXIT_DONE;
 }
 
-static int run_import(struct importing *importing, struct fault *fault)
+static int run_import(struct importing *importing, int count, char **paths, struct fault *fault)
 {
     struct import_counts counts = {0};
-    int r = import_all(importing, &counts, fault);
+    int r = import_all(importing, count, paths, &counts, fault);
     if (r == 0)
         r = close_rejects(importing, fault);
     if (r == 0 && counts.files && !importing->settings.no_compact && !atomic_load(&cancelled))
@@ -235,9 +267,9 @@ static int run(const struct command *command, int argc, char **argv)
     if (!importing.settings.store)
         importing.settings.store = store;
     if (r == 0)
-        r = open_inputs(&importing, count, argv, &fault);
-    status =
-        r < 0 ? command_fail(command, command_status(r), "%s", fault.text) : run_import(&importing, &fault);
+        r = check_settings(&importing, count, &fault);
+    status = r < 0 ? command_fail(command, command_status(r), "%s", fault.text)
+                   : run_import(&importing, count, argv, &fault);
     if (importing.rejects)
         (void)fclose(importing.rejects);
     sources_close(importing.sources);
@@ -255,7 +287,10 @@ const struct command command_import = {
         "and\n"
         "flow log come from the name of an object of AWS, else account and region from the records.\n"
         "\n"
-        "An input is known by its bytes: what was imported before, under whatever name, changes nothing.\n"
+        "An input is known by its bytes, an object of S3 also by its key, etag and size, an event of a log "
+        "group\n"
+        "by its id: what was imported before, under whatever name, changes nothing, and is not fetched "
+        "again.\n"
         "Inputs that come late or again do no harm, and an import that was stopped, by kill -9 too, goes on\n"
         "with the same command. An input that cannot be read to its end is left out whole, with its reason.\n"
         "\n"

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "parquet/files.h"
 #include "store/import_unit.h"
+#include "store/source_list.h"
 #include "store/upkeep.h"
 
 #define THREADS_MAX 64
@@ -28,6 +29,7 @@
 
 struct import {
     struct import_options options;
+    const struct sources *sources; /* borrowed */
     struct import_journal *journal;
     pthread_t threads[THREADS_MAX];
     unsigned thread_count;
@@ -68,8 +70,8 @@ static bool is_ended(const struct import *import)
     return import->error < 0 || (import->options.cancelled && atomic_load(import->options.cancelled));
 }
 
-/* Identity: all bytes. The same records packed in another way are another input. */
-static int identify(const struct source_file *file, struct import_identity *ret, struct fault *fault)
+/* All bytes. The same records packed in another way are another input. */
+static int hash_file(const struct source_file *file, struct source_identity *ret, struct fault *fault)
 {
     AUTO_FREE char *chunk = malloc(CHUNK_LEN);
     AUTO_CLOSE int fd = open(file->path, O_RDONLY | O_CLOEXEC);
@@ -87,8 +89,18 @@ static int identify(const struct source_file *file, struct import_identity *ret,
             (void)XXH3_128bits_update(state, chunk, (size_t)got);
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     (void)XXH3_freeState(state);
-    *ret = (struct import_identity){.high = hash.high64, .low = hash.low64};
+    *ret = (struct source_identity){.high = hash.high64, .low = hash.low64};
     return got < 0 ? fault_set(fault, -errno, "%s: cannot read: %s", file->name, strerror(errno)) : 0;
+}
+
+/* Events that say the same are different ones all the same. */
+static int identify(const struct source_file *file, struct source_identity *ret, struct fault *fault)
+{
+    if (!file->is_events)
+        return hash_file(file, ret, fault);
+    *ret = (struct source_identity){0};
+    source_identity_mix(ret, file->called, file->called_count * sizeof *file->called);
+    return 0;
 }
 
 static void tell(struct import *import, const char *line)
@@ -289,7 +301,7 @@ static int import_items(struct work *work, struct fault *fault)
 {
     int r = 1;
     while (r > 0 && work->count > 0) {
-        struct import_identity identities[UNIT_INPUTS];
+        struct source_identity identities[UNIT_INPUTS];
         struct import_unit unit;
         for (size_t i = 0; i < work->count; i++)
             identities[i] = work->items[i].entry.identity;
@@ -315,13 +327,24 @@ static void set_origin(struct item *item)
                          strspn(name->account, "0123456789") == ACCOUNT_LEN;
 }
 
+/* Known by its bytes: so that it is known by its service's name for it, too, when that was new. */
+static int note_known(struct import *import, const struct item *item, struct fault *fault)
+{
+    import->counts.known++;
+    import->counts.bytes += item->file->size;
+    if (item->entry.also_count == 0 || !import_journal_is_written(import->journal, &item->entry.identity))
+        return 0;
+    return import_journal_append(import->journal, &item->entry, 1, fault);
+}
+
 /* Takes it unless it is known. */
 static int take_item(struct work *work, const struct source_file *file, struct fault *fault)
 {
     struct import *import = work->import;
     struct item *item = &work->items[work->count];
     bool is_new = false;
-    *item = (struct item){.file = file, .entry.name = file->name};
+    *item = (struct item){
+        .file = file, .entry = {.name = file->name, .also = file->called, .also_count = file->called_count}};
     int r = identify(file, &item->entry.identity, fault);
     if (r == -ENOMEM)
         return r;
@@ -332,14 +355,12 @@ static int take_item(struct work *work, const struct source_file *file, struct f
     }
     pthread_mutex_lock(&import->lock);
     r = import_journal_claim(import->journal, &item->entry.identity, &is_new);
-    if (!is_new) {
-        import->counts.known++;
-        import->counts.bytes += file->size;
-    }
+    if (r == 0 && !is_new)
+        r = note_known(import, item, fault);
     pthread_mutex_unlock(&import->lock);
     set_origin(item);
     work->count += is_new;
-    return r < 0 ? fault_set(fault, r, "out of memory") : 0;
+    return r == -ENOMEM ? fault_set(fault, r, "out of memory") : r;
 }
 
 /* The next inputs that go together: some, unless there are none. */
@@ -348,9 +369,9 @@ static size_t take_turn(struct import *import, size_t *ret_first)
     uint64_t bytes = 0;
     pthread_mutex_lock(&import->lock);
     size_t first = import->next;
-    while (!is_ended(import) && import->next < sources_count(import->options.sources) &&
+    while (!is_ended(import) && import->next < sources_count(import->sources) &&
            import->next - first < UNIT_INPUTS && (import->next == first || bytes < UNIT_BYTES))
-        bytes += sources_at(import->options.sources, import->next++)->size;
+        bytes += sources_at(import->sources, import->next++)->size;
     size_t count = import->next - first;
     import->counts.inputs += count;
     pthread_mutex_unlock(&import->lock);
@@ -379,7 +400,7 @@ static void *run_thread(void *opaque)
     while (r == 0 && (count = take_turn(import, &first)) > 0) {
         work->count = 0;
         for (size_t i = 0; r == 0 && i < count; i++)
-            r = take_item(work, sources_at(import->options.sources, first + i), &fault);
+            r = take_item(work, sources_at(import->sources, first + i), &fault);
         if (r == 0)
             r = import_items(work, &fault);
     }
@@ -427,8 +448,6 @@ static int begin(struct import *import, struct fault *fault)
         r = import_journal_open(&import->journal, options->store, tell_waiting, import, fault);
     if (r == 0)
         r = import_unit_recover(options->store, import->journal, fault);
-    for (size_t i = 0; r == 0 && i < sources_count(options->sources); i++)
-        import->counts.bytes_total += sources_at(options->sources, i)->size;
     return r;
 }
 
@@ -457,16 +476,29 @@ int import_open(struct import **ret, const struct import_options *options, struc
         import_free(import);
         return r;
     }
-    pthread_mutex_lock(&import->lock);
-    r = start_threads(import, fault);
-    pthread_mutex_unlock(&import->lock);
-    if (r < 0) {
-        stop(import, r, fault);
-        struct import_counts counts;
-        return import_close(import, &counts, fault);
-    }
     *ret = import;
     return 0;
+}
+
+bool import_is_known(struct import *import, const struct source_identity *identity)
+{
+    bool known = import_journal_has(import->journal, identity);
+    import->counts.inputs += known;
+    import->counts.known += known;
+    return known;
+}
+
+int import_start(struct import *import, const struct sources *sources, struct fault *fault)
+{
+    import->sources = sources;
+    for (size_t i = 0; i < sources_count(sources); i++)
+        import->counts.bytes_total += sources_at(sources, i)->size;
+    pthread_mutex_lock(&import->lock);
+    int r = start_threads(import, fault);
+    pthread_mutex_unlock(&import->lock);
+    if (r < 0)
+        stop(import, r, fault);
+    return r;
 }
 
 bool import_wait(struct import *import, uint64_t timeout_ns)

@@ -13,11 +13,10 @@
 #include "store/sources.h"
 
 struct import_options {
-    const char *store;             /* folder; made where there is none */
-    const struct sources *sources; /* borrowed */
-    const struct format *format;   /* of lines before any header; NULL: the default */
-    unsigned threads;              /* above 0 */
-    const atomic_bool *cancelled;  /* units under way are given up; may be NULL */
+    const char *store;            /* folder; made where there is none */
+    const struct format *format;  /* of lines before any header; NULL: the default */
+    unsigned threads;             /* above 0 */
+    const atomic_bool *cancelled; /* units under way are given up; may be NULL */
     void *userdata;
     /* All of these one at a time, from any thread. */
     void (*tell)(void *userdata, const char *line); /* an input that was left out, or somebody to wait for */
@@ -40,8 +39,14 @@ struct import_counts {
 
 struct import;
 
-/* Begins. Waits for another import into the same store. */
+/* Opens the store and finishes what was begun. Waits for another import into it. */
 int import_open(struct import **ret, const struct import_options *options, struct fault *fault) MUST_USE;
+
+/* Whether something that a service calls so has been imported: for sources_open(). Counts what is. */
+bool import_is_known(struct import *import, const struct source_identity *identity);
+
+/* Begins with inputs, which are borrowed until import_close(). On failure that is still to be called. */
+int import_start(struct import *import, const struct sources *sources, struct fault *fault) MUST_USE;
 
 /* True when all is done; false after so many nanoseconds. */
 bool import_wait(struct import *import, uint64_t timeout_ns);

@@ -26,7 +26,7 @@
 
 /* Open addressing; a slot of zeros is free. */
 struct slot {
-    struct import_identity identity;
+    struct source_identity identity;
     bool written;
 };
 
@@ -39,7 +39,7 @@ struct import_journal {
     size_t used;
 };
 
-static struct slot *find(const struct import_journal *journal, const struct import_identity *identity)
+static struct slot *find(const struct import_journal *journal, const struct source_identity *identity)
 {
     size_t mask = journal->slot_count - 1;
     size_t at = identity->low & mask;
@@ -70,7 +70,7 @@ static int grow(struct import_journal *journal)
     return 0;
 }
 
-static int note(struct import_journal *journal, const struct import_identity *identity, bool written,
+static int note(struct import_journal *journal, const struct source_identity *identity, bool written,
                 bool *ret_new)
 {
     if (2 * journal->used >= journal->slot_count && grow(journal) < 0)
@@ -83,24 +83,24 @@ static int note(struct import_journal *journal, const struct import_identity *id
     return 0;
 }
 
-bool import_journal_has(const struct import_journal *journal, const struct import_identity *identity)
+bool import_journal_has(const struct import_journal *journal, const struct source_identity *identity)
 {
     return journal->slot_count && !is_free(find(journal, identity));
 }
 
-bool import_journal_is_written(const struct import_journal *journal, const struct import_identity *identity)
+bool import_journal_is_written(const struct import_journal *journal, const struct source_identity *identity)
 {
     return journal->slot_count && find(journal, identity)->written;
 }
 
-int import_journal_claim(struct import_journal *journal, const struct import_identity *identity,
+int import_journal_claim(struct import_journal *journal, const struct source_identity *identity,
                          bool *ret_new)
 {
     return note(journal, identity, false, ret_new);
 }
 
 /* "HEX32 RECORDS BAD NAME"; the rest of a line is for people. */
-static bool parse_line(const char *line, size_t len, struct import_identity *ret)
+static bool parse_line(const char *line, size_t len, struct source_identity *ret)
 {
     return len > 2 * HEX_LEN && line[2 * HEX_LEN] == ' ' && num_parse_hex(line, HEX_LEN, &ret->high) &&
            num_parse_hex(line + HEX_LEN, HEX_LEN, &ret->low) && (ret->high || ret->low);
@@ -114,7 +114,7 @@ static int load(struct import_journal *journal, struct fault *fault)
     size_t begin = 0;
     for (size_t line = 1; r == 0 && begin < text.len; line++) {
         const char *end = memchr(text.data + begin, '\n', text.len - begin);
-        struct import_identity identity;
+        struct source_identity identity;
         bool is_new;
         if (!end)
             break;
@@ -189,6 +189,8 @@ void import_journal_close(struct import_journal *journal)
 
 static void print_entry(struct buf *text, const struct import_entry *entry)
 {
+    for (size_t i = 0; i < entry->also_count; i++)
+        buf_printf(text, "%016" PRIx64 "%016" PRIx64 " 0 0 -\n", entry->also[i].high, entry->also[i].low);
     buf_printf(text, "%016" PRIx64 "%016" PRIx64 " %" PRIu64 " %" PRIu64 " ", entry->identity.high,
                entry->identity.low, entry->records, entry->bad_lines);
     for (size_t i = 0; entry->name[i] && i < NAME_MAX_SHOWN; i++)
@@ -196,10 +198,19 @@ static void print_entry(struct buf *text, const struct import_entry *entry)
     buf_char(text, '\n');
 }
 
+static int note_entry(struct import_journal *journal, const struct import_entry *entry)
+{
+    bool is_new;
+    int r = note(journal, &entry->identity, true, &is_new);
+    for (size_t i = 0; r == 0 && i < entry->also_count; i++)
+        r = note(journal, &entry->also[i], true, &is_new);
+    return r;
+}
+
 int import_journal_append(struct import_journal *journal, const struct import_entry *entries, size_t count,
                           struct fault *fault)
 {
-    AUTO_BUF struct buf text = BUF_INIT(64UL << 20);
+    AUTO_BUF struct buf text = BUF_INIT(1UL << 30);
     off_t begin = lseek(journal->fd, 0, SEEK_END);
     for (size_t i = 0; i < count; i++)
         print_entry(&text, &entries[i]);
@@ -210,10 +221,7 @@ int import_journal_append(struct import_journal *journal, const struct import_en
         (void)!ftruncate(journal->fd, begin); /* else the next line would go on with half of this one */
         return fault_set(fault, r, "%s: cannot write: %s", journal->path, strerror(-r));
     }
-    for (size_t i = 0; i < count; i++) {
-        bool is_new;
-        if (note(journal, &entries[i].identity, true, &is_new) < 0)
-            return fault_set(fault, -ENOMEM, "out of memory");
-    }
-    return 0;
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = note_entry(journal, &entries[i]);
+    return r < 0 ? fault_set(fault, r, "out of memory") : 0;
 }

@@ -12,18 +12,15 @@
 
 #include "base/fault.h"
 #include "base/macro.h"
-
-/* Of an input: a hash of all its bytes, or of what its service calls it by. */
-struct import_identity {
-    uint64_t high;
-    uint64_t low;
-};
+#include "store/sources.h"
 
 struct import_entry {
-    struct import_identity identity;
+    struct source_identity identity;
     uint64_t records;
     uint64_t bad_lines;
-    const char *name; /* for people; borrowed */
+    const char *name;                   /* for people; borrowed */
+    const struct source_identity *also; /* what services call it, or what is in it, by; borrowed */
+    size_t also_count;
 };
 
 struct import_journal;
@@ -33,11 +30,11 @@ int import_journal_open(struct import_journal **ret, const char *store, void (*w
                         void *userdata, struct fault *fault) MUST_USE;
 void import_journal_close(struct import_journal *journal);
 
-bool import_journal_has(const struct import_journal *journal, const struct import_identity *identity);
+bool import_journal_has(const struct import_journal *journal, const struct source_identity *identity);
 
 /* Notes an identity in memory alone: false when it was there. So that one run takes an input once. -ENOMEM.
  */
-int import_journal_claim(struct import_journal *journal, const struct import_identity *identity,
+int import_journal_claim(struct import_journal *journal, const struct source_identity *identity,
                          bool *ret_new) MUST_USE;
 
 /* On the disk when it returns. */
@@ -45,4 +42,4 @@ int import_journal_append(struct import_journal *journal, const struct import_en
                           struct fault *fault) MUST_USE;
 
 /* Whether an identity is on the disk, as one that was only claimed is not. */
-bool import_journal_is_written(const struct import_journal *journal, const struct import_identity *identity);
+bool import_journal_is_written(const struct import_journal *journal, const struct source_identity *identity);

@@ -43,7 +43,7 @@ static void remove_folder(const char *path)
     (void)rmdir(path);
 }
 
-int import_unit_begin(struct import_unit *ret, const char *store, const struct import_identity *inputs,
+int import_unit_begin(struct import_unit *ret, const char *store, const struct source_identity *inputs,
                       size_t count, struct fault *fault)
 {
     char name[64];
@@ -63,18 +63,35 @@ void import_unit_abandon(const struct import_unit *unit)
     remove_folder(unit->folder);
 }
 
+#define HEX_MAX 40
+
+static void print_identity(char to[static HEX_MAX], const struct source_identity *identity)
+{
+    (void)snprintf(to, HEX_MAX, "%016" PRIx64 "%016" PRIx64, identity->high, identity->low);
+}
+
+static json_t *print_also(const struct import_entry *entry)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < entry->also_count; i++) {
+        char id[HEX_MAX];
+        print_identity(id, &entry->also[i]);
+        json_array_append_new(list, json_string(id));
+    }
+    return list;
+}
+
 static json_t *print_inputs(const struct import_entry *entries, size_t count)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
-        char id[40];
-        (void)snprintf(id, sizeof id, "%016" PRIx64 "%016" PRIx64, entries[i].identity.high,
-                       entries[i].identity.low);
+        char id[HEX_MAX];
+        print_identity(id, &entries[i].identity);
         json_t *name = json_string(entries[i].name);
-        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:o}", "id", id, "records",
-                                              (json_int_t)entries[i].records, "bad-lines",
-                                              (json_int_t)entries[i].bad_lines, "name",
-                                              name ? name : json_string("?")));
+        json_array_append_new(
+            list, json_pack("{s:s, s:o, s:I, s:I, s:o}", "id", id, "also", print_also(&entries[i]), "records",
+                            (json_int_t)entries[i].records, "bad-lines", (json_int_t)entries[i].bad_lines,
+                            "name", name ? name : json_string("?")));
     }
     return list;
 }
@@ -143,11 +160,52 @@ static int place_files(const char *folder, const char *store, const json_t *docu
     return 0;
 }
 
-static bool parse_identity(const char *text, struct import_identity *ret)
+static bool parse_identity(const char *text, struct source_identity *ret)
 {
     return text && strlen(text) == 32 && sscanf(text, "%16" SCNx64 "%16" SCNx64, &ret->high, &ret->low) == 2;
 }
 
+/* Owned. A list that is not there is an empty one. */
+static int parse_also(const json_t *list, struct source_identity **ret, size_t *ret_count)
+{
+    struct source_identity *also = calloc(json_array_size(list) + 1, sizeof *also);
+    size_t i;
+    const json_t *text;
+    bool right = true;
+    if (!also)
+        return -ENOMEM;
+    json_array_foreach(list, i, text)
+    {
+        right = right && parse_identity(json_string_value(text), &also[i]);
+    }
+    if (!right) {
+        free(also);
+        return -EBADMSG;
+    }
+    *ret = also;
+    *ret_count = json_array_size(list);
+    return 0;
+}
+
+/* `also` of the entry is owned. */
+static int parse_input(const json_t *input, struct import_entry *ret)
+{
+    struct source_identity *also = NULL;
+    struct import_entry entry = {
+        .records = (uint64_t)json_integer_value(json_object_get(input, "records")),
+        .bad_lines = (uint64_t)json_integer_value(json_object_get(input, "bad-lines")),
+        .name = json_string_value(json_object_get(input, "name")),
+    };
+    if (!parse_identity(json_string_value(json_object_get(input, "id")), &entry.identity) || !entry.name)
+        return -EBADMSG;
+    int r = parse_also(json_object_get(input, "also"), &also, &entry.also_count);
+    entry.also = also;
+    if (r == 0)
+        *ret = entry;
+    return r;
+}
+
+/* What is on the disk already, as the end came behind it, is not noted twice. */
 static int note_inputs(const char *folder, const json_t *document, struct import_journal *journal,
                        struct fault *fault)
 {
@@ -156,21 +214,23 @@ static int note_inputs(const char *folder, const json_t *document, struct import
     size_t count = 0;
     size_t i;
     const json_t *input;
-    if (!entries)
-        return fault_set(fault, -ENOMEM, "out of memory");
+    int r = entries ? 0 : -ENOMEM;
     json_array_foreach(inputs, i, input)
     {
-        struct import_entry entry = {
-            .records = (uint64_t)json_integer_value(json_object_get(input, "records")),
-            .bad_lines = (uint64_t)json_integer_value(json_object_get(input, "bad-lines")),
-            .name = json_string_value(json_object_get(input, "name")),
-        };
-        if (!parse_identity(json_string_value(json_object_get(input, "id")), &entry.identity) || !entry.name)
-            return fault_set(fault, -EBADMSG, "%s/" LIST ": damaged", folder);
-        if (!import_journal_is_written(journal, &entry.identity))
-            entries[count++] = entry;
+        if (r == 0)
+            r = parse_input(input, &entries[count]);
+        if (r == 0 && import_journal_is_written(journal, &entries[count].identity))
+            free((void *)entries[count].also);
+        else
+            count += r == 0;
     }
-    return count ? import_journal_append(journal, entries, count, fault) : 0;
+    if (r < 0)
+        r = fault_set(fault, r, "%s/" LIST ": %s", folder, r == -ENOMEM ? "out of memory" : "damaged");
+    else if (count)
+        r = import_journal_append(journal, entries, count, fault);
+    for (i = 0; i < count; i++)
+        free((void *)entries[i].also);
+    return r;
 }
 
 /* From the rename on; may be done again. */

@@ -20,7 +20,7 @@ struct import_unit {
 };
 
 /* The folder, empty. The same inputs have the same id. */
-int import_unit_begin(struct import_unit *ret, const char *store, const struct import_identity *inputs,
+int import_unit_begin(struct import_unit *ret, const char *store, const struct source_identity *inputs,
                       size_t count, struct fault *fault) MUST_USE;
 
 /* `lock`ed by the caller where several units are under way, as the journal is. */

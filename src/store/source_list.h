@@ -24,6 +24,12 @@ void sources_tell(struct sources *sources, const struct fault *fault);
  * the path. Looks at the first bytes. -errno with a fault where it cannot be read. */
 int sources_add(struct sources *sources, const char *name, int fd, struct fault *fault) MUST_USE;
 
+/* Of the file that was added last: what its service calls it by; taken over, also where there is none. */
+void sources_call_last(struct sources *sources, struct source_identity *called, size_t count, bool is_events);
+
+/* Of a text and what was mixed before; zeros to begin with. */
+void source_identity_mix(struct source_identity *identity, const void *data, size_t len);
+
 /* An open file without a name, or a negative errno. */
 int sources_temporary(struct fault *fault) MUST_USE;
 

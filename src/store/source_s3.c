@@ -97,12 +97,32 @@ static bool is_wanted(struct fetch *fetch, const char *key)
     return wanted;
 }
 
+static void identify(const struct fetch *fetch, const struct listing_object *object,
+                     struct source_identity *ret)
+{
+    *ret = (struct source_identity){0};
+    source_identity_mix(ret, fetch->bucket, strlen(fetch->bucket));
+    source_identity_mix(ret, object->key, strlen(object->key));
+    source_identity_mix(ret, object->etag ? object->etag : "", object->etag ? strlen(object->etag) : 0);
+    source_identity_mix(ret, &object->size, sizeof object->size);
+}
+
+static bool is_known(struct fetch *fetch, const struct listing_object *object)
+{
+    const struct sources_options *options = fetch->sources->options;
+    struct source_identity identity;
+    identify(fetch, object, &identity);
+    bool known = options->is_known && options->is_known(options->userdata, &identity);
+    fetch->pruned |= known;
+    return known;
+}
+
 /* An empty object holds no record; some tools make one that stands for a folder. */
 static int take_page(struct fetch *fetch, struct listing *page, struct fault *fault)
 {
     for (size_t i = 0; i < page->object_count; i++)
         if (page->objects[i].size > 0 && is_wanted(fetch, page->objects[i].key) &&
-            add_object(fetch, &page->objects[i]) < 0)
+            !is_known(fetch, &page->objects[i]) && add_object(fetch, &page->objects[i]) < 0)
             return no_memory(fault);
     return 0;
 }
@@ -246,6 +266,16 @@ static void fetch_all(struct fetch *fetch)
         (void)pthread_join(threads[i], NULL);
 }
 
+static int call_last(struct fetch *fetch, const struct listing_object *object, struct fault *fault)
+{
+    struct source_identity *called = malloc(sizeof *called);
+    if (!called)
+        return no_memory(fault);
+    identify(fetch, object, called);
+    sources_call_last(fetch->sources, called, 1, false);
+    return 0;
+}
+
 static int add_fetched(struct fetch *fetch, struct fault *fault)
 {
     char name[NAME_MAX_LEN];
@@ -261,6 +291,8 @@ static int add_fetched(struct fetch *fetch, struct fault *fault)
             (void)close(fd);
         else if (sources_add(fetch->sources, name, fd, &said) < 0)
             r = fault_set(fault, -ENOMEM, "%s", said.text);
+        else
+            r = call_last(fetch, &fetch->objects[i], fault);
     }
     return r;
 }

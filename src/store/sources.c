@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "parquet/reader.h"
 #include "parquet/session.h"
 #include "store/partition.h"
@@ -87,6 +88,7 @@ static void file_done(struct source_file *file)
         (void)close(file->fd);
     free(file->name);
     free(file->path);
+    free(file->called);
 }
 
 static int append(struct sources *sources, const struct source_file *file)
@@ -117,6 +119,21 @@ int sources_add(struct sources *sources, const char *name, int fd, struct fault 
     if (r < 0)
         file_done(&file);
     return r;
+}
+
+void sources_call_last(struct sources *sources, struct source_identity *called, size_t count, bool is_events)
+{
+    struct source_file *file = &sources->files[sources->count - 1];
+    file->called = called;
+    file->called_count = called ? count : 0;
+    file->is_events = is_events;
+}
+
+void source_identity_mix(struct source_identity *identity, const void *data, size_t len)
+{
+    const uint64_t before[] = {identity->high, identity->low, len};
+    XXH128_hash_t hash = XXH3_128bits_withSeed(data, len, XXH3_64bits(before, sizeof before));
+    *identity = (struct source_identity){.high = hash.high64, .low = hash.low64};
 }
 
 /* A pipe, a device or standard input, to its end. */

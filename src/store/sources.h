@@ -19,12 +19,21 @@ enum source_form {
     SOURCE_PARQUET,
 };
 
+/* A hash of all bytes of an input, or of what a service calls it by. */
+struct source_identity {
+    uint64_t high;
+    uint64_t low;
+};
+
 struct source_file {
     char *name;    /* for messages: the path, "-", "s3://…", "cloudwatch:…" */
     char *path;    /* what to open */
     uint64_t size; /* bytes */
     int fd;        /* of a temporary file, which `path` names; else -1 */
     enum source_form form;
+    struct source_identity *called; /* what its service calls it by, or each event in it; owned */
+    size_t called_count;
+    bool is_events; /* of a log group: what is the same of them is `called` so, not the bytes */
 };
 
 struct sources_options {
@@ -37,6 +46,9 @@ struct sources_options {
     void *userdata;
     /* What could not be read, as one line; the rest goes on. */
     void (*tell)(void *userdata, const char *line);
+    /* Whether an object of S3 (by bucket, key, etag and size) or an event of a log group (by group, stream,
+     * id and time) is not wanted; not fetched then, or left out. From the calling thread; may be NULL. */
+    bool (*is_known)(void *userdata, const struct source_identity *identity);
     /* Bytes and files fetched from elsewhere so far, from the calling thread; may be NULL. */
     void (*fetched)(void *userdata, uint64_t bytes, uint64_t files);
 };

@@ -2,17 +2,19 @@
 """flowlog import: each record once, whatever comes again or late, and whenever it is killed."""
 
 import gzip
-import io
 import json
+import os
 import pathlib
 import random
 import re
 import shutil
 import subprocess
+import time
 
 import pyarrow.parquet
 import pytest
 
+import services
 from storing import (
     BUILD, HEADER, HOUR, KILLED, ROOT, STRIDE, answered, files, flowlog, kill_steps, line, once, seen, write_log
 )
@@ -210,3 +212,62 @@ def test_killed_at_any_moment(tmp_path):
     assert process.returncode == 0 and attempts > 0
     rows = flowlog("query", "--from", store, "-o", "csv", "SELECT count(*), count(DISTINCT bytes) FROM flow_logs")
     assert rows.stdout.splitlines()[1] == "240000,240000"
+
+
+@pytest.fixture
+def service(moto):
+    """Options and environment of a command that asks moto."""
+    return {"options": ["--endpoint", moto.endpoint, "--region", services.REGION],
+            "env": services.environment(**services.credentials())}
+
+
+def test_s3(tmp_path, moto, service):
+    """Objects are fetched once, whatever prefix they are asked for by, and known again as files."""
+    client, bucket = services.client("s3", moto.endpoint), f"import-{os.getpid()}"
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": services.REGION})
+    prefix = "p/AWSLogs/111122223333/vpcflowlogs/us-east-1/2023/11/14/111122223333_vpcflowlogs_us-east-1_fl-0a_20231114T23"
+    log = write_log(tmp_path / "a.log.gz", range(10))
+    client.upload_file(str(log), bucket, prefix + "00Z_00000001.log.gz")
+    client.upload_file(str(write_log(tmp_path / "b.log.gz", range(10, 20), 300)), bucket, prefix + "05Z_00000002.log.gz")
+    store, options = tmp_path / "store", service["options"]
+    assert counts(bring(store, f"s3://{bucket}/p", *options, env=service["env"])) == [0, 20, 2, 0, 0]
+    assert counts(bring(store, f"s3://{bucket}", *options, env=service["env"])) == [0, 0, 0, 2, 0]
+    assert counts(bring(store, log)) == [0, 0, 0, 1, 0]
+    client.upload_file(str(write_log(tmp_path / "c.log.gz", range(20, 30), 60)), bucket, prefix + "00Z_00000003.log.gz")
+    assert counts(bring(store, f"s3://{bucket}/p", *options, env=service["env"])) == [0, 10, 1, 2, 0]
+    assert answered(store) == seen(store) == once(range(30))
+    assert all(path.name.startswith("111122223333_vpcflowlogs_us-east-1_fl-0a_") for path in files(store))
+    other = tmp_path / "other"  # first as a file, then as an object, which is then known by its name as well
+    bring(other, log)
+    assert counts(bring(other, f"s3://{bucket}/p", *options, env=service["env"])) == [0, 20, 2, 1, 0]
+    bring(store, f"s3://{bucket}-none/p", *options, env=service["env"], status=4)
+    bring(store, f"s3://{bucket}/p", "--endpoint", "http://127.0.0.1:9", env=service["env"], status=3)
+
+
+def test_cloudwatch(tmp_path, moto, service):
+    """Events come once each; late ones and those that say the same as others come, too."""
+    client, group = services.client("logs", moto.endpoint), f"/import/{os.getpid()}"
+    client.create_log_group(logGroupName=group)
+    now = int(time.time())
+
+    def put(stream, numbers, seconds_ago):
+        events = [{"timestamp": (now - seconds_ago) * 1000, "message": line(number, now - HOUR - seconds_ago)}
+                  for number in numbers]
+        client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+    for stream in ("eni-1-all", "eni-2-all"):
+        client.create_log_stream(logGroupName=group, logStreamName=stream)
+    put("eni-1-all", range(10), 600)
+    put("eni-2-all", range(10, 20), 500)
+    store = tmp_path / "store"
+
+    def again():
+        return counts(bring(store, f"cloudwatch:{group}", *service["options"], env=service["env"]))[1]
+
+    assert again() == 20 and again() == 0
+    put("eni-1-all", range(20, 30), 400)
+    put("eni-2-all", range(30, 40), 5000)  # late
+    assert again() == 20 and again() == 0
+    assert answered(store) == once(range(40))
+    put("eni-2-all", range(30, 40), 5000)  # the same once more, as another event
+    assert again() == 10 and sum(answered(store).values()) == 50
