@@ -61,10 +61,10 @@ static int out_of_memory(struct fault *fault)
     return fault_set(fault, -ENOMEM, "out of memory for the records of this traffic: ask for a shorter time");
 }
 
-bool endpoint_parse(struct endpoint *ret, const char *text)
+bool party_parse(struct party *ret, const char *text)
 {
     static const char *const prefixes[] = {"eni-", "i-", "subnet-"};
-    *ret = (struct endpoint){.text = text};
+    *ret = (struct party){.text = text};
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         ret->is_id |= strncmp(text, prefixes[i], strlen(prefixes[i])) == 0;
     struct address_block block;
@@ -76,24 +76,24 @@ bool endpoint_parse(struct endpoint *ret, const char *text)
     return added != NULL;
 }
 
-void endpoint_done(struct endpoint *endpoint)
+void party_done(struct party *party)
 {
-    free(endpoint->blocks.items);
+    free(party->blocks.items);
 }
 
-static bool endpoint_has(const struct endpoint *endpoint, const struct address *address)
+static bool party_has(const struct party *party, const struct address *address)
 {
-    for (size_t i = 0; i < endpoint->blocks.count; i++)
-        if (address_block_contains(&endpoint->blocks.items[i], address))
+    for (size_t i = 0; i < party->blocks.count; i++)
+        if (address_block_contains(&party->blocks.items[i], address))
             return true;
     return false;
 }
 
-static int endpoint_learn(struct endpoint *endpoint, const struct address *address)
+static int party_learn(struct party *party, const struct address *address)
 {
-    if (address->family == 0 || endpoint_has(endpoint, address))
+    if (address->family == 0 || party_has(party, address))
         return 0;
-    struct address_block *block = LIST_ADD(&endpoint->blocks);
+    struct address_block *block = LIST_ADD(&party->blocks);
     if (!block)
         return -ENOMEM;
     *block = (struct address_block){*address, address->family == 4 ? 32 : 128};
@@ -130,11 +130,11 @@ static struct witness *find_witness(struct diagnosis *found, const struct value 
 }
 
 /* Whether an id of the question means the interface that wrote the record. */
-static bool is_named(const struct endpoint *endpoint, const struct record *record)
+static bool is_named(const struct party *party, const struct record *record)
 {
     static const uint8_t ids[] = {FIELD_INTERFACE_ID, FIELD_INSTANCE_ID, FIELD_SUBNET_ID};
-    for (size_t i = 0; endpoint->is_id && i < sizeof ids; i++)
-        if (reading_is_word(&record->values[ids[i]], endpoint->text))
+    for (size_t i = 0; party->is_id && i < sizeof ids; i++)
+        if (reading_is_word(&record->values[ids[i]], party->text))
             return true;
     return false;
 }
@@ -188,9 +188,9 @@ static int learn_endpoints(struct diagnose *diagnose, const struct witness *witn
 {
     for (size_t i = 0; i < witness->own.count; i++) {
         const struct address *own = &witness->own.items[i];
-        if (witness->is_source && endpoint_learn(&diagnose->question->source, own) < 0)
+        if (witness->is_source && party_learn(&diagnose->question->source, own) < 0)
             return -ENOMEM;
-        if (witness->is_destination && endpoint_learn(&diagnose->question->destination, own) < 0)
+        if (witness->is_destination && party_learn(&diagnose->question->destination, own) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -219,10 +219,10 @@ static int learn(void *context, const struct record *record)
 /* Which of the two a record is: a request, an answer, or neither. */
 static bool is_asked_for(const struct question *question, const struct reading *reading, bool *ret_response)
 {
-    bool forth = endpoint_has(&question->source, &reading->source) &&
-                 endpoint_has(&question->destination, &reading->destination);
-    bool back = endpoint_has(&question->source, &reading->destination) &&
-                endpoint_has(&question->destination, &reading->source);
+    bool forth = party_has(&question->source, &reading->source) &&
+                 party_has(&question->destination, &reading->destination);
+    bool back = party_has(&question->source, &reading->destination) &&
+                party_has(&question->destination, &reading->source);
     if (question->protocol >= 0 && reading->protocol != question->protocol)
         return false;
     if (question->port >= 0) {
@@ -536,8 +536,8 @@ static bool is_concerned(const struct question *question, const struct witness *
     if (witness->is_source || witness->is_destination)
         return true;
     for (size_t i = 0; i < witness->own.count; i++)
-        if (endpoint_has(&question->source, &witness->own.items[i]) ||
-            endpoint_has(&question->destination, &witness->own.items[i]))
+        if (party_has(&question->source, &witness->own.items[i]) ||
+            party_has(&question->destination, &witness->own.items[i]))
             return true;
     /* Where nobody knows whose records were lost, they may be those. */
     return witness->skipdata > 0 && (witness->own.count == 0 || witness->own.count >= OWN_MAX);
@@ -582,17 +582,17 @@ static int tell_nothing_found(struct diagnosis *found)
     return add_evidence(found, 0, 0, "%s", advice[found->outcome]);
 }
 
-static int learn_from_documents(struct diagnose *diagnose, struct endpoint *endpoint)
+static int learn_from_documents(struct diagnose *diagnose, struct party *party)
 {
     const struct policy *policy = diagnose->options->policy;
-    for (size_t i = 0; policy && endpoint->is_id && i < policy->interfaces.count; i++) {
+    for (size_t i = 0; policy && party->is_id && i < policy->interfaces.count; i++) {
         const struct policy_interface *interface = &policy->interfaces.items[i];
-        if (strcmp(interface->item.id, endpoint->text) != 0 &&
-            (!interface->instance_id || strcmp(interface->instance_id, endpoint->text) != 0) &&
-            (!interface->subnet_id || strcmp(interface->subnet_id, endpoint->text) != 0))
+        if (strcmp(interface->item.id, party->text) != 0 &&
+            (!interface->instance_id || strcmp(interface->instance_id, party->text) != 0) &&
+            (!interface->subnet_id || strcmp(interface->subnet_id, party->text) != 0))
             continue;
         for (size_t n = 0; n < interface->addresses.count; n++)
-            if (endpoint_learn(endpoint, &interface->addresses.items[n]) < 0)
+            if (party_learn(party, &interface->addresses.items[n]) < 0)
                 return -ENOMEM;
     }
     return 0;

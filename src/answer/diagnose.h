@@ -29,15 +29,15 @@ enum outcome {
 extern const char *const outcome_names[OUTCOMES];
 
 /* Where traffic comes from or goes to: an address, a block, or the id of an interface, instance or subnet. */
-struct endpoint {
+struct party {
     const char *text;
     POLICY_LIST(struct address_block) blocks; /* of an id: learnt from the records and the documents */
     bool is_id;
 };
 
 struct question {
-    struct endpoint source;
-    struct endpoint destination;
+    struct party source;
+    struct party destination;
     int protocol; /* -1: any */
     int port;     /* at the destination; -1: any */
     uint64_t since_s;
@@ -96,8 +96,8 @@ struct diagnosis {
 };
 
 /* "10.0.0.1", "10.0.0.0/8", "eni-…", "i-…", "subnet-…"; false for anything else. The text is borrowed. */
-bool endpoint_parse(struct endpoint *ret, const char *text);
-void endpoint_done(struct endpoint *endpoint);
+bool party_parse(struct party *ret, const char *text);
+void party_done(struct party *party);
 
 struct diagnose_options {
     struct policy *policy;           /* NULL: none */

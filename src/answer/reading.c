@@ -76,6 +76,12 @@ static void show_progress(const struct position *position, const struct input *i
                            *position->records);
 }
 
+static bool is_in_time(const struct readings *readings, const struct record *record)
+{
+    uint64_t start = reading_number(record, FIELD_START, 0);
+    return start <= readings->until_s && reading_number(record, FIELD_END, start) >= readings->since_s;
+}
+
 static int read_file(struct position *position, const char *path, const struct input_options *options,
                      reading_visitor *visit, void *context, struct fault *fault)
 {
@@ -83,7 +89,8 @@ static int read_file(struct position *position, const char *path, const struct i
     const struct record *record;
     int r = files_open_input(&input, path, options, fault);
     while (r >= 0 && (r = input_next(input, &record, fault)) > 0) {
-        r = visit(context, record);
+        if (is_in_time(position->readings, record))
+            r = visit(context, record);
         if (++*position->records % PROGRESS_EVERY == 0)
             show_progress(position, input);
     }

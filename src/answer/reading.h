@@ -48,6 +48,8 @@ struct readings {
     const char *const *paths;
     size_t count;
     const struct input_options *input;
+    uint64_t since_s; /* records that end before are passed over, as are those that start after: */
+    uint64_t until_s;
     /* Now and then, unless NULL; `size` is 0 when nobody knows it. */
     void (*progress)(void *context, uint64_t read, uint64_t size, uint64_t records);
     void *context; /* of progress */

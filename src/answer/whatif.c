@@ -52,12 +52,6 @@ struct run {
     struct numbering unsure;
 };
 
-static bool in_time(const struct whatif_options *options, const struct record *record)
-{
-    uint64_t start = reading_number(record, FIELD_START, 0);
-    return start <= options->until_s && reading_number(record, FIELD_END, start) >= options->since_s;
-}
-
 /* The record as the present documents see it; false when there is nothing to judge. */
 static int read_record(struct run *run, const struct record *record, struct policy_interface **ret_interface,
                        struct history_record *ret, const char **ret_missing)
@@ -78,8 +72,6 @@ static int note(void *context, const struct record *record)
     struct policy_interface *interface;
     struct history_record noted;
     const char *missing;
-    if (!in_time(run->options, record))
-        return 0;
     int r = read_record(run, record, &interface, &noted, &missing);
     if (r == 0 && !missing)
         history_note(&run->history, &noted);
@@ -239,8 +231,6 @@ static int judge(void *context, const struct record *record)
     struct policy_interface *interface;
     struct history_record asked;
     const char *missing;
-    if (!in_time(run->options, record))
-        return 0;
     int r = read_record(run, record, &interface, &asked, &missing);
     if (r < 0 || missing)
         return r < 0 ? r : pass_over(run, record, missing);

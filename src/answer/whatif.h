@@ -65,8 +65,6 @@ struct whatif_options {
     struct policy *policy;
     struct policy *proposed;         /* NULL: only what the present documents are used for */
     const struct readings *readings; /* mistakes are told in the second reading alone */
-    uint64_t since_s;
-    uint64_t until_s;
 };
 
 int whatif_run(const struct whatif_options *options, struct whatif *ret, struct fault *fault) MUST_USE;

@@ -31,6 +31,7 @@ const struct command *const commands[] = {
     &command_schema,
     &command_show_status,
     &command_tail,
+    &command_timeline,
     &command_top,
     &command_whatif,
     NULL,

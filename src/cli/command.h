@@ -41,6 +41,7 @@ extern const struct command command_replay;
 extern const struct command command_schema;
 extern const struct command command_show_status; /* command_status() is taken */
 extern const struct command command_tail;
+extern const struct command command_timeline;
 extern const struct command command_top;
 extern const struct command command_whatif;
 

@@ -7,6 +7,8 @@
 
 #include "answer/diagnose.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/macro.h"
 #include "base/nearest.h"
 #include "base/num.h"
 #include "cli/command.h"
@@ -22,17 +24,14 @@
 enum form { FORM_TEXT, FORM_JSON };
 
 struct settings {
+    struct from_settings from;
     const char *at;
     const char *destination;
     const char *expect;
-    const char *from;
-    const char *input_format;
     const char *policy;
     const char *port;
     const char *protocol;
-    const char *since;
     const char *source;
-    const char *until;
     uint64_t packets;
     uint64_t timeout_s;
     unsigned form; /* enum form */
@@ -53,10 +52,7 @@ static const struct option options[] = {
                 "port at the destination, a number or a name (ssh, rdp, https); default: any"),
     TEXT_OPTION("protocol", protocol, "NAME",
                 "tcp, udp, icmp, icmpv6 or a number; default: tcp with --port, else any"),
-    TEXT_OPTION("from", from, "FILE", RECORDS_FROM_HELP),
-    TEXT_OPTION("input-format", input_format, "FORMAT", RECORDS_FORMAT_HELP),
-    TEXT_OPTION("since", since, "TIME", WHEN_SINCE_HELP),
-    TEXT_OPTION("until", until, "TIME", WHEN_UNTIL_HELP),
+    FROM_OPTIONS(struct settings, from),
     TEXT_OPTION("at", at, "TIME", "the five minutes before and after"),
     TEXT_OPTION("policy", policy, "DIR", "AWS documents, to name the rule as explain does"),
     TEXT_OPTION("expect", expect, "OUTCOME", "exit with 0 if this is the outcome, and with 1 if not"),
@@ -94,7 +90,9 @@ struct run {
     struct settings settings;
     struct question question;
     struct records records;
-    int expected; /* enum outcome; -1 for none */
+    int expected;   /* enum outcome; -1 for none */
+    char since[24]; /* of --at */
+    char until[24];
 };
 
 static int read_protocol(const char *text, int *ret, struct fault *fault)
@@ -145,28 +143,34 @@ static int read_port(const char *text, int *ret, struct fault *fault)
     return 0;
 }
 
-static int read_end(const char *option, const char *text, struct endpoint *ret, struct fault *fault)
+static int read_end(const char *option, const char *text, struct party *ret, struct fault *fault)
 {
     if (!text)
         return fault_set(fault, -EINVAL, "--%s is missing: " END, option);
-    if (!endpoint_parse(ret, text))
+    if (!party_parse(ret, text))
         return fault_set(fault, -EINVAL, "--%s '%s': " END " is due", option, text);
     return 0;
 }
 
-static int read_times(const struct settings *settings, struct question *question, struct fault *fault)
+/* --at becomes --since and --until, so that what holds no records of that time is not opened. */
+static int read_times(struct run *run, struct fault *fault)
 {
+    struct settings *settings = &run->settings;
     uint64_t at;
-    if (settings->at && (settings->since || settings->until))
+    uint64_t now_s = clock_wall_ns() / NS_PER_S;
+    if (!settings->at)
+        return 0;
+    if (settings->from.since || settings->from.until)
         return fault_set(fault, -EINVAL, "--at, or --since and --until: not both");
-    int r = when_read_range(settings->since, settings->until, &question->since_s, &question->until_s, fault);
-    if (r == 0)
-        r = when_read("at", settings->at, &at, fault);
-    if (r == 0 && settings->at) {
-        question->since_s = at > AROUND_S ? at - AROUND_S : 0;
-        question->until_s = at + AROUND_S;
-    }
-    return r;
+    if (!(settings->from.local_time ? when_parse_local : when_parse)(settings->at, now_s, &at))
+        return fault_set(fault, -EINVAL,
+                         "--at '%s': a time as 2026-01-31T12:00:00Z, seconds since the epoch, or 15m is due",
+                         settings->at);
+    (void)snprintf(run->since, sizeof run->since, "%" PRIu64, at > AROUND_S ? at - AROUND_S : 0);
+    (void)snprintf(run->until, sizeof run->until, "%" PRIu64, at < INT64_MAX - AROUND_S ? at + AROUND_S : at);
+    settings->from.since = run->since;
+    settings->from.until = run->until;
+    return 0;
 }
 
 static int read_expected(struct run *run, struct fault *fault)
@@ -204,16 +208,21 @@ static int read_traffic(struct run *run, struct fault *fault)
 
 static int read_settings(struct run *run, int operands, char **argv, struct fault *fault)
 {
-    const struct settings *settings = &run->settings;
     int r = read_traffic(run, fault);
     if (r == 0)
-        r = read_times(settings, &run->question, fault);
+        r = read_times(run, fault);
     if (r == 0)
         r = read_expected(run, fault);
     if (r == 0)
-        r = records_open(&run->records, run->command, settings->input_format, settings->from, operands, argv,
-                         fault);
-    return r;
+        r = records_open(&run->records, run->command, &run->settings.from, operands, argv, fault);
+    if (r < 0)
+        return r;
+    run->question.since_s = run->records.from.since_s;
+    run->question.until_s = run->records.from.until_s;
+    /* Who the interfaces are all records tell, whatever their time. */
+    run->records.readings.since_s = 0;
+    run->records.readings.until_s = UINT64_MAX;
+    return 0;
 }
 
 static void print_address(struct buf *buf, const struct address *address)
@@ -327,7 +336,7 @@ static int print(const struct run *run, const struct diagnosis *diagnosis)
     else
         print_text(&out, diagnosis);
     int status = command_print(run->command, &out);
-    return status == EXIT_DONE ? exit_status(run, diagnosis) : status;
+    return records_status(&run->records, status == EXIT_DONE ? exit_status(run, diagnosis) : status);
 }
 
 static int answer(struct run *run, struct fault *fault)
@@ -362,8 +371,8 @@ static int trace(struct run *run, int operands)
     const struct settings *settings = &run->settings;
     const struct trace_options trace_options = {
         .timeout_s = settings->timeout_s, .packets = settings->packets, .json = settings->form == FORM_JSON};
-    if (operands || settings->at || settings->expect || settings->from || settings->input_format ||
-        settings->policy || settings->since || settings->until)
+    if (operands || settings->at || settings->expect || settings->from.from.count ||
+        settings->from.input_format || settings->policy || settings->from.since || settings->from.until)
         return command_fail(
             run->command, EXIT_USAGE,
             "--trace looks at packets to come: records, times, --policy and --expect do not go with it");
@@ -381,8 +390,8 @@ static int run(const struct command *command, int argc, char **argv)
         return status;
     status = this_run.settings.trace ? trace(&this_run, operands) : diagnose(&this_run, operands, argv);
     records_close(&this_run.records);
-    endpoint_done(&this_run.question.source);
-    endpoint_done(&this_run.question.destination);
+    party_done(&this_run.question.source);
+    party_done(&this_run.question.destination);
     return status;
 }
 

@@ -18,9 +18,8 @@
 enum form { FORM_TEXT, FORM_JSON };
 
 struct settings {
+    struct from_settings from;
     const char *policy;
-    const char *from;
-    const char *input_format;
     unsigned form; /* enum form */
 };
 
@@ -32,16 +31,7 @@ static const struct option options[] = {
      .kind = OPTION_TEXT,
      SETTING(policy),
      .help = "folder of the AWS documents: what aws ec2 describe-... printed, in files that end in .json"},
-    {.name = "from",
-     .metavar = "FILE",
-     .kind = OPTION_TEXT,
-     SETTING(from),
-     .help = "records to explain, in any form that convert reads; default: standard input"},
-    {.name = "input-format",
-     .metavar = "FORMAT",
-     .kind = OPTION_TEXT,
-     SETTING(input_format),
-     .help = RECORDS_FORMAT_HELP},
+    FROM_OPTIONS(struct settings, from),
     {.name = "output",
      .letter = 'o',
      .metavar = "text|json",
@@ -81,24 +71,24 @@ static void show(void *context, const struct explained *explained)
 static int open_records(struct explanation *explanation, int operands, char **words, struct fault *fault)
 {
     AUTO_BUF struct buf line = BUF_INIT(RECORD_TEXT_MAX);
-    const struct settings *settings = &explanation->settings;
+    struct from_settings *from = &explanation->settings.from;
+    if (operands == 0 && from->from.count == 0 && !from->state)
+        from->from.items[from->from.count++] = "-";
     if (operands == 0)
-        return records_open(&explanation->records, explanation->command, settings->input_format,
-                            settings->from ? settings->from : "-", 0, NULL, fault);
+        return records_open(&explanation->records, explanation->command, from, 0, NULL, fault);
     for (int i = 0; i < operands; i++)
         buf_printf(&line, "%s%s", i ? " " : "", words[i]);
     buf_char(&line, '\n');
     if (line.failed)
         return fault_set(fault, -E2BIG, "the record is longer than %lu bytes", RECORD_TEXT_MAX);
-    return records_open_text(&explanation->records, explanation->command, settings->input_format, line.data,
-                             line.len, fault);
+    return records_open_text(&explanation->records, explanation->command, from, line.data, line.len, fault);
 }
 
 static int check_settings(const struct settings *settings, int operands, struct fault *fault)
 {
     if (!settings->policy)
         return fault_set(fault, -EINVAL, "--policy is missing: the folder of the AWS documents");
-    if (operands > 0 && settings->from)
+    if (operands > 0 && settings->from.from.count)
         return fault_set(fault, -EINVAL, "a record and --from: one of them is due");
     return 0;
 }
@@ -143,10 +133,12 @@ static int run(const struct command *command, int argc, char **argv)
                         &fault);
     if (r == 0)
         r = explain(&explanation, policy, &fault);
+    status = r < 0 ? command_fail(command, command_status(r), "%s", fault.text)
+                   : records_status(&explanation.records, EXIT_DONE);
     records_close(&explanation.records);
     buf_done(&explanation.out);
     answers_done(&explanation.answers);
-    return r < 0 ? command_fail(command, command_status(r), "%s", fault.text) : EXIT_DONE;
+    return status;
 }
 
 const struct command command_explain = {

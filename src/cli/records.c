@@ -8,10 +8,10 @@
 
 static const char *name_of(const struct records *records, const char *path)
 {
-    for (size_t i = 0; i < records->count; i++)
-        if (records->paths[i] == path)
-            return records->inputs[i].name;
-    return path;
+    for (size_t i = 0; records->from.sources && i < sources_count(records->from.sources); i++)
+        if (sources_at(records->from.sources, i)->path == path)
+            return sources_at(records->from.sources, i)->name;
+    return records->text.path == path ? records->text.name : path;
 }
 
 static void report_bad_line(void *userdata, const char *path, uint64_t line, const char *reason)
@@ -28,56 +28,69 @@ static void show_progress(void *context, uint64_t read, uint64_t size, uint64_t 
     progress_show(&records->progress, read, size, count);
 }
 
-static int begin(struct records *records, const struct command *command, const char *format, size_t count,
-                 struct fault *fault)
+/* What src/answer reads: `count` paths. */
+static int begin(struct records *records, size_t count, struct fault *fault)
 {
-    *records = (struct records){.command = command};
-    int r = format_parse(&records->format, format ? format : "default", fault);
-    if (r < 0) {
-        fault_prefix(fault, "--input-format");
-        return r;
-    }
-    records->inputs = calloc(count, sizeof *records->inputs);
-    records->paths = calloc(count, sizeof *records->paths);
-    if (!records->inputs || !records->paths)
+    records->paths = calloc(count + 1, sizeof *records->paths);
+    if (!records->paths)
         return fault_set(fault, -ENOMEM, "out of memory");
     records->input =
         (struct input_options){.format = &records->format, .userdata = records, .bad_line = report_bad_line};
-    records->readings = (struct readings){
-        .paths = records->paths, .input = &records->input, .progress = show_progress, .context = records};
+    records->readings = (struct readings){.paths = records->paths,
+                                          .count = count,
+                                          .input = &records->input,
+                                          .since_s = records->from.since_s,
+                                          .until_s = records->from.until_s,
+                                          .progress = show_progress,
+                                          .context = records};
     progress_begin(&records->progress, "records");
     return 0;
 }
 
-static void opened(struct records *records)
-{
-    records->paths[records->count] = records->inputs[records->count].path;
-    records->readings.count = ++records->count;
-}
-
-int records_open(struct records *records, const struct command *command, const char *format, const char *from,
+int records_open(struct records *records, const struct command *command, struct from_settings *settings,
                  int operands, char **argv, struct fault *fault)
 {
-    int r = begin(records, command, format, (size_t)operands + 1, fault);
-    if (r == 0 && !from && operands == 0)
-        r = fault_set(fault, -EINVAL, "--from is missing: a file of records, or - for standard input");
-    for (int i = from ? -1 : 0; i < operands && r == 0; i++) {
-        r = twice_open(&records->inputs[records->count], i < 0 ? from : argv[i], fault);
-        if (r == 0)
-            opened(records);
+    *records = (struct records){.command = command};
+    for (int i = 0; i < operands; i++) {
+        if (settings->from.count == OPTION_LIST_MAX)
+            return fault_set(fault, -EINVAL, "more than %d files", OPTION_LIST_MAX);
+        settings->from.items[settings->from.count++] = argv[i];
     }
+    int r = from_open(&records->from, command, settings, fault);
+    if (r < 0)
+        return r;
+    if (records->from.has_input_format)
+        records->format = records->from.input_format;
+    else
+        format_set_default(&records->format);
+    size_t count = sources_count(records->from.sources);
+    r = begin(records, count, fault);
+    for (size_t i = 0; i < count && r == 0; i++)
+        records->paths[i] = sources_at(records->from.sources, i)->path;
     return r;
 }
 
-int records_open_text(struct records *records, const struct command *command, const char *format,
-                      const char *text, size_t len, struct fault *fault)
+int records_open_text(struct records *records, const struct command *command,
+                      const struct from_settings *settings, const char *text, size_t len, struct fault *fault)
 {
-    int r = begin(records, command, format, 1, fault);
+    *records = (struct records){.command = command, .from = {.until_s = UINT64_MAX}, .text = {.fd = -1}};
+    int r =
+        format_parse(&records->format, settings->input_format ? settings->input_format : "default", fault);
+    if (r < 0) {
+        fault_prefix(fault, "--input-format");
+        return r;
+    }
+    r = twice_open_text(&records->text, "record", text, len, fault);
     if (r == 0)
-        r = twice_open_text(&records->inputs[0], "record", text, len, fault);
+        r = begin(records, 1, fault);
     if (r == 0)
-        opened(records);
+        records->paths[0] = records->text.path;
     return r;
+}
+
+int records_status(const struct records *records, int status)
+{
+    return records->from.sources && sources_faults(records->from.sources) > 0 ? EXIT_DATA : status;
 }
 
 void records_tell_bad_lines(struct records *records, uint64_t count)
@@ -89,9 +102,9 @@ void records_tell_bad_lines(struct records *records, uint64_t count)
 
 void records_close(struct records *records)
 {
-    for (size_t i = 0; i < records->count; i++)
-        twice_close(&records->inputs[i]);
-    free(records->inputs);
+    if (records->from.sources)
+        from_close(&records->from);
+    twice_close(&records->text);
     free(records->paths);
     *records = (struct records){0};
 }

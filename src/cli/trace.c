@@ -52,7 +52,7 @@ static bool has_ports(int protocol)
 
 static int check_question(const struct question *question, struct fault *fault)
 {
-    const struct endpoint *ends[] = {&question->source, &question->destination};
+    const struct party *ends[] = {&question->source, &question->destination};
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
         if (ends[i]->is_id || ends[i]->blocks.count != 1)
             return fault_set(fault, -EINVAL, "--trace looks at packets: '%s' is to be an address or a block",

@@ -8,7 +8,6 @@
 #include "cli/command.h"
 #include "cli/records.h"
 #include "cli/whatif_report.h"
-#include "cli/when.h"
 
 #define OUTPUT_MAX (1024UL * 1024 * 1024)
 
@@ -16,12 +15,9 @@ enum form { FORM_TEXT, FORM_JSON };
 enum expectation { EXPECT_ANYTHING, EXPECT_NOTHING_SHUT_OUT, EXPECT_NOTHING_ADMITTED, EXPECT_NO_CHANGE };
 
 struct settings {
+    struct from_settings from;
     const char *policy;
     const char *proposed;
-    const char *from;
-    const char *input_format;
-    const char *since;
-    const char *until;
     const char *suggestion;
     unsigned expect; /* enum expectation */
     unsigned form;   /* enum form */
@@ -39,10 +35,7 @@ static const struct option options[] = {
         "proposed", proposed, "DIR",
         "folder of the documents as they are to be; as long as it describes no interface, what it leaves out "
         "is taken from --policy; default: none, the present rules alone are looked at"),
-    TEXT_OPTION("from", from, "FILE", RECORDS_FROM_HELP),
-    TEXT_OPTION("input-format", input_format, "FORMAT", RECORDS_FORMAT_HELP),
-    TEXT_OPTION("since", since, "TIME", WHEN_SINCE_HELP),
-    TEXT_OPTION("until", until, "TIME", WHEN_UNTIL_HELP),
+    FROM_OPTIONS(struct settings, from),
     TEXT_OPTION("suggestion", suggestion, "FILE",
                 "write the smallest rules to FILE, as a document that --proposed takes"),
     {.name = "expect",
@@ -71,9 +64,7 @@ struct run {
 static int load(struct run *run, struct whatif_options *ret, struct fault *fault)
 {
     const struct settings *settings = &run->settings;
-    int r = when_read_range(settings->since, settings->until, &ret->since_s, &ret->until_s, fault);
-    if (r == 0)
-        r = policy_load(&run->policy, settings->policy, records_tell_document, &run->records, fault);
+    int r = policy_load(&run->policy, settings->policy, records_tell_document, &run->records, fault);
     if (r == 0 && settings->proposed)
         r = policy_load_change(&run->proposed, settings->proposed, settings->policy, records_tell_document,
                                &run->records, fault);
@@ -85,12 +76,11 @@ static int load(struct run *run, struct whatif_options *ret, struct fault *fault
 
 static int compare(struct run *run, int operands, char **argv, struct fault *fault)
 {
-    const struct settings *settings = &run->settings;
+    struct settings *settings = &run->settings;
     struct whatif_options what = {0};
     if (!settings->policy)
         return fault_set(fault, -EINVAL, "--policy is missing: the folder of the AWS documents");
-    int r = records_open(&run->records, run->records.command, settings->input_format, settings->from,
-                         operands, argv, fault);
+    int r = records_open(&run->records, run->records.command, &settings->from, operands, argv, fault);
     if (r == 0)
         r = load(run, &what, fault);
     if (r == 0) {
@@ -137,7 +127,7 @@ static int print(const struct command *command, const struct run *run)
     else
         whatif_report_text(&report, &out);
     int status = command_print(command, &out);
-    return status == EXIT_DONE ? exit_status(run) : status;
+    return records_status(&run->records, status == EXIT_DONE ? exit_status(run) : status);
 }
 
 static int run(const struct command *command, int argc, char **argv)

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/when.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/num.h"
 
 /* Seconds of "s", "m", "h", "d", "w"; 0 for anything else. */
@@ -85,22 +83,4 @@ bool when_parse(const char *text, uint64_t now_s, uint64_t *ret)
 bool when_parse_local(const char *text, uint64_t now_s, uint64_t *ret)
 {
     return parse(text, now_s, true, ret);
-}
-
-int when_read(const char *option, const char *text, uint64_t *ret, struct fault *fault)
-{
-    if (text && !when_parse(text, clock_wall_ns() / NS_PER_S, ret))
-        return fault_set(fault, -EINVAL,
-                         "--%s '%s': a time as 2026-01-31T12:00:00Z, seconds since the epoch, or 15m is due",
-                         option, text);
-    return 0;
-}
-
-int when_read_range(const char *since, const char *until, uint64_t *ret_since_s, uint64_t *ret_until_s,
-                    struct fault *fault)
-{
-    *ret_since_s = 0;
-    *ret_until_s = UINT64_MAX;
-    int r = when_read("since", since, ret_since_s, fault);
-    return r < 0 ? r : when_read("until", until, ret_until_s, fault);
 }
