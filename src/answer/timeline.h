@@ -8,9 +8,11 @@
 #include "answer/stamp.h"
 
 #define TIMELINE_MAX 5000000 /* flows and lines */
-#define TIMELINE_AROUND_S 60 /* lines before the first flow and after the last, where no time was asked for  \
-                              */
 #define TIMELINE_TEXT_MAX (1024UL * 1024)
+
+/* Lines are shown from so long before the first flow to so long after the last, where no time was asked for.
+ */
+#define TIMELINE_AROUND_S 60
 
 struct timeline_flow {
     struct address source;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "answer/asked.h"
-#include "answer/history.h"
 
 /* Everything that flips are told apart by. */
 struct flip_key {
@@ -206,6 +205,11 @@ static int compare(struct run *run, const struct record *record, const struct co
     if (run->options->proposed && after->verdict == VERDICT_UNKNOWN &&
         add_unsure(run, why_unsure(after), true, totals) < 0)
         return -ENOMEM;
+    const struct whatif_seen seen = {flip, asked, totals,
+                                     answers && history_was_admitted(conversation, HISTORY_SIDE)};
+    int r = run->options->observe ? run->options->observe(run->options->context, record, &seen) : 0;
+    if (r < 0)
+        return r;
     return is_known && before->verdict != after->verdict ? add_flip(run, flip, asked, totals) : 0;
 }
 

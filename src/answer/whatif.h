@@ -6,6 +6,7 @@
  * not, which rules it uses, and the smallest ones that would do.
  */
 
+#include "answer/history.h"
 #include "answer/suggest.h"
 #include "answer/usage.h"
 #include "base/fault.h"
@@ -61,10 +62,21 @@ struct whatif {
     bool *seen_after; /* the same of the proposed ones */
 };
 
+/* A record that the documents were asked about; `flip->before` is what they say. Holds during the call. */
+struct whatif_seen {
+    const struct flip *flip;
+    const struct history_record *asked;
+    const struct totals *totals;
+    bool answers; /* a conversation that was let through */
+};
+
 struct whatif_options {
     struct policy *policy;
     struct policy *proposed;         /* NULL: only what the present documents are used for */
     const struct readings *readings; /* mistakes are told in the second reading alone */
+    /* For each such record, unless NULL; a negative result ends the reading. */
+    int (*observe)(void *context, const struct record *record, const struct whatif_seen *seen);
+    void *context;
 };
 
 int whatif_run(const struct whatif_options *options, struct whatif *ret, struct fault *fault) MUST_USE;

@@ -24,6 +24,7 @@ const struct command *const commands[] = {
     &command_diagnose,
     &command_explain,
     &command_fields,
+    &command_findings,
     &command_import,
     &command_manual,
     &command_query,

@@ -34,6 +34,7 @@ extern const struct command command_describe_flow_logs;
 extern const struct command command_diagnose;
 extern const struct command command_explain;
 extern const struct command command_fields;
+extern const struct command command_findings;
 extern const struct command command_import;
 extern const struct command command_manual;
 extern const struct command command_query;
