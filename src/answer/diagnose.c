@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer/advice.h"
 #include "answer/reading.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -27,33 +28,6 @@ const char *const outcome_names[OUTCOMES] = {
     [OUTCOME_ONE_WAY] = "one-way",
     [OUTCOME_ABSENT] = "absent",
     [OUTCOME_UNKNOWN] = "unknown",
-};
-
-/* What an outcome means and where to look next. ACCEPT says that the network let it pass, never that all is
- * well. */
-static const char *const advice[OUTCOMES] = {
-    [OUTCOME_ACCEPTED] =
-        "The network let the request and its answer through. Whether the service works is for its own log "
-        "to say.",
-    [OUTCOME_REJECTED_REQUEST] =
-        "The request was stopped. Look at the inbound rules of the destination's security groups and "
-        "network ACL, and the outbound ones of the source's.",
-    [OUTCOME_REJECTED_RESPONSE] =
-        "The request was let through and its answer stopped: a control without connection tracking, "
-        "as a network ACL that does not allow the client's ephemeral ports.",
-    [OUTCOME_NO_RESPONSE] =
-        "The request was let through and nothing came back. Look behind the network: the host's own "
-        "firewall, whether something listens, the route back, the path MTU.",
-    [OUTCOME_REFUSED] =
-        "The host itself answered with a reset: nothing listens on that port, or the service turned the "
-        "client away.",
-    [OUTCOME_ONE_WAY] =
-        "Only one direction is in the records. Look for another path (asymmetric routing) and for interfaces "
-        "that are not recorded.",
-    [OUTCOME_ABSENT] =
-        "The records are complete and no such traffic is in them: it never reached these interfaces. Look at "
-        "the client: name resolution, address, route, its own firewall.",
-    [OUTCOME_UNKNOWN] = "The records do not suffice to say whether there was such traffic.",
 };
 
 static int out_of_memory(struct fault *fault)
@@ -396,10 +370,10 @@ static int tell_run(struct diagnosis *found, size_t first, size_t count)
         packets += run[i].packets;
         last = run[i].end_s > last ? run[i].end_s : last;
     }
-    return add_evidence(found, first, count, "%s was %s on %s: %" PRIu64 " packets from %s to %s.",
+    return add_evidence(found, first, count, "%s was %s on %s: %" PRIu64 " packet%s from %s to %s.",
                         run->response ? "The answer" : "The request", run->rejected ? "rejected" : "accepted",
-                        run->interface_id, packets, clock_format_utc(from, run->start_s),
-                        clock_format_utc(to, last));
+                        run->interface_id, packets, packets == 1 ? "" : "s",
+                        clock_format_utc(from, run->start_s), clock_format_utc(to, last));
 }
 
 static int tell_conversation(struct diagnosis *found, size_t first, size_t count)
@@ -485,6 +459,18 @@ static size_t weighty_sighting(const struct diagnosis *found, const struct conve
     return conversation->first;
 }
 
+/* What it means and where to look next, for this service in particular. */
+static int conclude(struct diagnosis *found, const struct conversation *conversation, uint8_t protocol,
+                    uint16_t port)
+{
+    const char *service = advice_of_service(found->outcome, protocol, port);
+    if (add_evidence(found, conversation->first, conversation->count, "%s%s%s",
+                     advice_of_outcome(found->outcome), service ? " " : "", service ? service : "") < 0)
+        return -ENOMEM;
+    found->evidence.items[found->evidence.count - 1].sums_up = true;
+    return 0;
+}
+
 static int tell_outcome(struct diagnose *diagnose, const struct conversation *conversation,
                         const size_t counts[static OUTCOMES])
 {
@@ -496,7 +482,8 @@ static int tell_outcome(struct diagnose *diagnose, const struct conversation *co
         return -ENOMEM;
     if (tell_others(found, counts, conversation->outcome) < 0)
         return -ENOMEM;
-    return add_evidence(found, conversation->first, conversation->count, "%s", advice[found->outcome]);
+    const struct sighting *any = &found->sightings.items[conversation->first];
+    return conclude(found, conversation, any->protocol, any->server_port);
 }
 
 /* 1 when some conversation decided, 0 when there is none. */
@@ -574,12 +561,16 @@ static int weigh_completeness(struct diagnose *diagnose, size_t *ret_concerned)
     return 0;
 }
 
-static int tell_nothing_found(struct diagnosis *found)
+static int tell_nothing_found(struct diagnose *diagnose)
 {
+    struct diagnosis *found = diagnose->found;
+    const struct question *question = diagnose->question;
     found->outcome = found->complete ? OUTCOME_ABSENT : OUTCOME_UNKNOWN;
     if (found->incomplete && add_evidence(found, 0, 0, "Not complete: %s.", found->incomplete) < 0)
         return -ENOMEM;
-    return add_evidence(found, 0, 0, "%s", advice[found->outcome]);
+    return conclude(found, &(struct conversation){0},
+                    (uint8_t)(question->protocol < 0 ? 0 : question->protocol),
+                    (uint16_t)(question->port < 0 ? 0 : question->port));
 }
 
 static int learn_from_documents(struct diagnose *diagnose, struct party *party)
@@ -618,7 +609,7 @@ static int run(struct diagnose *diagnose)
     r = weigh_conversations(diagnose);
     if (r < 0 || weigh_completeness(diagnose, &concerned) < 0)
         return -ENOMEM;
-    return r > 0 ? 0 : tell_nothing_found(diagnose->found);
+    return r > 0 ? 0 : tell_nothing_found(diagnose);
 }
 
 int diagnose_run(struct question *question, const struct diagnose_options *options, struct diagnosis *ret,

@@ -81,6 +81,7 @@ struct evidence {
     char *text; /* owned */
     size_t first;
     size_t count;
+    bool sums_up; /* a conclusion from what the sentences before it tell, with the same records */
 };
 
 struct diagnosis {

@@ -307,13 +307,13 @@ static void print_text(struct buf *buf, const struct diagnosis *diagnosis)
     for (size_t i = 0; i < diagnosis->evidence.count; i++) {
         const struct evidence *evidence = &diagnosis->evidence.items[i];
         buf_printf(buf, "  %s\n", evidence->text);
-        bool last = i + 1 == diagnosis->evidence.count; /* the conclusion rests on all of them */
-        for (size_t n = 0; !last && n < evidence->count && n < RECORDS_SHOWN; n++) {
+        bool is_shown = !evidence->sums_up;
+        for (size_t n = 0; is_shown && n < evidence->count && n < RECORDS_SHOWN; n++) {
             buf_text(buf, "    ");
             json_sighting(buf, &diagnosis->sightings.items[evidence->first + n]);
             buf_char(buf, '\n');
         }
-        if (!last && evidence->count > RECORDS_SHOWN)
+        if (is_shown && evidence->count > RECORDS_SHOWN)
             buf_printf(buf, "    and %zu more\n", evidence->count - RECORDS_SHOWN);
     }
     if (diagnosis->incomplete && diagnosis->conversations)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """flowlog diagnose: each outcome from the records that show it."""
 
+import gzip
 import json
 
 import pytest
 
-from vpc import documents, entry, rule, run, write
+from vpc import documents, entry, line, rule, run, write
 
 CLIENT, SERVER, C, S = "10.0.1.5", "10.0.2.7", "eni-c", "eni-s"
 HEADER = ("interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags "
@@ -179,3 +180,37 @@ def test_own_address_without_direction(tmp_path):
     (tmp_path / "records.log").write_text(lines + elsewhere + lost)
     done = run("diagnose", "--src", CLIENT, "--dst", SERVER, "--port", "22", "--from", tmp_path / "records.log")
     assert (done.returncode, done.stdout.splitlines()[0]) == (1, "absent")
+
+
+@pytest.mark.parametrize("port, protocol, name", [("ssh", "tcp", "SSH:"), ("rdp", "tcp", "RDP:"), ("dns", "udp", "DNS:"),
+                                                  ("https", "tcp", "HTTPS:"), ("postgres", "tcp", "Database:"),
+                                                  (None, "icmp", "Ping:")])
+@pytest.mark.parametrize("answer, outcome", [(None, "no-response"), ("ACCEPT", "accepted"), ("REJECT", "rejected-response")])
+def test_services_are_spoken_of_by_name(port, protocol, name, answer, outcome):
+    """And never as healthy, whatever was accepted."""
+    number = {"ssh": 22, "rdp": 3389, "dns": 53, "https": 443, "postgres": 5432, None: 0}[port]
+    client_port = 40000 if port else 0
+    kind = {"tcp": 6, "udp": 17, "icmp": 1}[protocol]
+    records = line("10.0.1.5", "10.0.2.7", client_port, number, kind, eni="eni-s")
+    if answer:
+        records += line("10.0.2.7", "10.0.1.5", number, client_port, kind, action=answer, eni="eni-s")
+    service = ["--port", port] if port else []
+    done = run("diagnose", "--src", "10.0.1.5", "--dst", "10.0.2.7", *service, "--protocol", protocol, "--from", "-", "-o",
+               "json", text=records)
+    told = json.loads(done.stdout)
+    assert told["outcome"] == outcome
+    spoken, = [one for one in told["evidence"] if f" {name} " in one["text"]]
+    assert spoken["record_count"] == (2 if answer else 1) and spoken["records"]
+    assert not any(word in one["text"].lower() for one in told["evidence"] for word in ("is healthy", "works fine", "is up and running"))
+
+
+def test_several_sources_in_any_form(tmp_path):
+    request, answer = line("10.0.1.5", "10.0.2.7", 40000, 22), line("10.0.2.7", "10.0.1.5", 22, 40000)
+    (tmp_path / "hour").mkdir()
+    (tmp_path / "hour" / "a.log.gz").write_bytes(gzip.compress(request.encode()))
+    (tmp_path / "b.log").write_text(answer)
+    assert run("convert", "--out", tmp_path / "c.parquet", tmp_path / "b.log").returncode == 0
+    for sources in [["--from", tmp_path / "hour", "--from", tmp_path / "b.log"], ["--from", tmp_path / "*.log", tmp_path / "hour"],
+                    ["--from", tmp_path / "c.parquet", "--from", tmp_path / "hour"]]:
+        done = run("diagnose", "--src", "10.0.1.5", "--dst", "10.0.2.7", "--port", "ssh", *sources)
+        assert done.returncode == 0 and done.stdout.startswith("accepted"), (sources, done.stderr)
