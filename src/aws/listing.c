@@ -2,12 +2,11 @@
 #include "aws/listing.h"
 
 #include <errno.h>
-#include <expat.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "aws/uri.h"
+#include "aws/xml.h"
 #include "base/num.h"
 
 #define ANSWER_MAX (8UL << 20) /* a thousand keys of at most 1 KiB, each byte as three */
@@ -83,7 +82,7 @@ static void add_prefix(struct reading *reading)
     prefixes[listing->prefix_count++] = text;
 }
 
-static void on_start(void *opaque, const char *name, const char **attributes)
+static void on_start(void *opaque, const char *name)
 {
     struct reading *reading = opaque;
     buf_clear(&reading->text);
@@ -92,9 +91,9 @@ static void on_start(void *opaque, const char *name, const char **attributes)
     reading->in_prefixes |= strcmp(name, "CommonPrefixes") == 0;
 }
 
-static void on_text(void *opaque, const char *text, int len)
+static void on_text(void *opaque, const char *text, size_t len)
 {
-    buf_append(&((struct reading *)opaque)->text, text, (size_t)len);
+    buf_append(&((struct reading *)opaque)->text, text, len);
 }
 
 static void replace(char **to, char *with)
@@ -135,20 +134,16 @@ static void on_end(void *opaque, const char *name)
 
 int listing_read(struct listing *ret, const char *document, size_t len, struct fault *fault)
 {
+    static const struct xml_visitor visitor = {on_start, on_text, on_end};
     AUTO_LISTING struct listing listing = {0};
     struct reading reading = {.listing = &listing, .text = BUF_INIT(TEXT_MAX)};
-    XML_Parser parser = len <= INT_MAX ? XML_ParserCreate(NULL) : NULL;
-    if (!parser)
-        return fault_set(fault, -ENOMEM, "out of memory");
-    XML_SetUserData(parser, &reading);
-    XML_SetElementHandler(parser, on_start, on_end);
-    XML_SetCharacterDataHandler(parser, on_text);
-    bool valid = XML_Parse(parser, document, (int)len, 1) == XML_STATUS_OK;
-    XML_ParserFree(parser);
+    int r = xml_read(document, len, &visitor, &reading);
     buf_done(&reading.text);
     free(reading.object.key);
     free(reading.object.etag);
-    if (!valid || !reading.seen || reading.failed)
+    if (r == -ENOMEM)
+        return fault_set(fault, r, "out of memory");
+    if (r < 0 || !reading.seen || reading.failed)
         return fault_set(fault, -EBADMSG, "the answer is no list of objects");
     *ret = listing;
     listing = (struct listing){0};
