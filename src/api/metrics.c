@@ -114,6 +114,9 @@ static const struct metric metrics_table[] = {
     {"flowlog_interface_difference_packets", METRIC_GAUGE, .kind = VALUE_SIGNED, INTERFACE(difference),
      .unit = "packets",
      .help = "Packets seen less those of the interface's own counters, when a window was last closed."},
+    {"flowlog_lost_long_packets", METRIC_COUNTER, INTERFACE(lost_long), .unit = "packets",
+     .help = "Packets in records of a minute, for which there was no memory in those of ten minutes; these "
+             "say SKIPDATA."},
     {"flowlog_seen_packets", METRIC_COUNTER, SIDE(seen), .unit = "packets",
      .help = "Packets seen, in closed windows. They are the recorded, excluded, not-IP, malformed and lost "
              "ones."},

@@ -21,6 +21,7 @@ struct metrics_interface {
     const char *device;
     const char *interface_id;
     bool attached;
+    uint64_t lost_long; /* packets in closed windows, lost to the ten-minute records alone */
     int64_t difference; /* of the hooks to the interface's own counters, at the last closed window */
     struct ledger_side side[FLOW_DIRECTIONS]; /* sums over closed windows */
 };

@@ -378,8 +378,11 @@ static void forget_windows(struct daemon *daemon, uint32_t before)
     for (size_t i = 0; i < daemon->windows.ledger.count; i++) {
         const struct ledger_row *row = &daemon->windows.ledger.rows[i];
         struct registered *entry = registry_at(&daemon->registry, row->interface);
-        for (unsigned d = 0; row->window < before && d < FLOW_DIRECTIONS; d++)
+        if (row->window >= before)
+            continue;
+        for (unsigned d = 0; d < FLOW_DIRECTIONS; d++)
             ledger_add_side(&entry->settled[d], &row->side[d]);
+        entry->settled_lost_long += row->lost_long;
     }
     ledger_forget(&daemon->windows.ledger, before);
 }

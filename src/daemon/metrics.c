@@ -91,16 +91,21 @@ static void measure_store(const struct daemon *daemon, struct metrics *metrics)
 }
 
 /* Sums of windows that the ledger has forgotten, and of those closed since. */
-static void sum_ledger(const struct daemon *daemon, uint32_t index, struct ledger_side ret[FLOW_DIRECTIONS])
+static void sum_ledger(const struct daemon *daemon, uint32_t index, struct metrics_interface *ret)
 {
     const struct registered *entry = registry_at(&daemon->registry, (uint16_t)index);
     const struct ledger *ledger = &daemon->windows.ledger;
+    ret->lost_long = entry->settled_lost_long;
     for (unsigned d = 0; d < FLOW_DIRECTIONS; d++)
-        ret[d] = entry->settled[d];
-    for (size_t i = 0; i < ledger->count; i++)
-        for (unsigned d = 0; ledger->rows[i].interface == index && d < FLOW_DIRECTIONS; d++)
-            if (ledger->rows[i].window < daemon->closed_before)
-                ledger_add_side(&ret[d], &ledger->rows[i].side[d]);
+        ret->side[d] = entry->settled[d];
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct ledger_row *row = &ledger->rows[i];
+        if (row->interface != index || row->window >= daemon->closed_before)
+            continue;
+        ret->lost_long += row->lost_long;
+        for (unsigned d = 0; d < FLOW_DIRECTIONS; d++)
+            ledger_add_side(&ret->side[d], &row->side[d]);
+    }
 }
 
 static bool measure_interfaces(const struct daemon *daemon, struct metrics *metrics)
@@ -115,7 +120,7 @@ static bool measure_interfaces(const struct daemon *daemon, struct metrics *metr
                                                 .interface_id = entry->interface.identity.interface_id,
                                                 .attached = entry->attached,
                                                 .difference = daemon_counter_difference(entry)};
-        sum_ledger(daemon, i, interface->side);
+        sum_ledger(daemon, i, interface);
     }
     return metrics->interfaces;
 }

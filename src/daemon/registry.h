@@ -40,6 +40,7 @@ struct registered {
     uint64_t frames_before[FLOW_DIRECTIONS]; /* frames just before `latest` was read, open windows included */
     uint64_t packets_after[FLOW_DIRECTIONS]; /* wire packets just after */
     struct ledger_side settled[FLOW_DIRECTIONS]; /* sums over windows that the ledger has forgotten */
+    uint64_t settled_lost_long;                  /* and of packets lost to the ten-minute records alone */
 };
 
 struct registry {

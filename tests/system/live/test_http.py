@@ -7,7 +7,7 @@ import time
 from prometheus_client.openmetrics import parser
 
 from . import http, lab, traffic
-from .daemon import BUILD, interface
+from .daemon import BUILD, interface, interface_id
 
 IDLE_SECONDS = 10  # a silent connection is closed after that
 
@@ -55,6 +55,8 @@ def test_metrics_add_up(host, start):
         for name, value in told.items():
             assert value == sum(line[direction][name.replace("_", "-")] for line in row), name
     assert samples["flowlog_windows_closed_total",] >= 1
+    named = (("device", "eth0"), ("interface_id", interface_id("eth0")))
+    assert samples["flowlog_lost_long_packets_total", *named] == sum(line["lost-long"] for line in row) == 0
     labels = (("flow_log_id", daemon.status()[0]["flow-logs"][0]["id"]), ("name", "all"))
     delivered = ("flowlog_delivery_delivered_records_total", *labels)
     lab.wait_for(lambda: read_metrics(host.host)[1][delivered] >= 1, what="a delivery")
