@@ -33,7 +33,7 @@ static const struct option options[] = {
      .metavar = "by-location|parquet|plain-text",
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct settings, files),
-     .help = "form of the files; text with a header line; default: what a local folder holds, else parquet"},
+     .help = "form of the files; default: what a local folder holds, else parquet"},
     {.name = "format-string",
      .metavar = "FORMAT",
      .kind = OPTION_TEXT,
@@ -107,6 +107,9 @@ const struct command command_schema = {
         "The table, or view, is called flow_logs and has a column for every field, with '_' for '-' in its\n"
         "name; what the files lack is null. So the SQL of 'flowlog query NAME --print-sql' runs on it as it\n"
         "stands. Only statements are printed.\n\n"
+        "Text is taken to have a header line, as AWS and flowlogd write it, unless the files can be looked "
+        "into\n"
+        "and have none.\n\n"
         "Trino reads through its Hive connector, which for folders that are no partitions needs\n"
         "hive.recursive-directories=true, for partitions by projection hive.ignore-absent-partitions=true,\n"
         "and for folders of this host fs.native-local.enabled=true with local.location=/. Text in Athena,\n"

@@ -16,7 +16,7 @@
 enum definition_files {
     DEFINITION_BY_LOCATION, /* what the folder holds; Parquet where it cannot be looked into */
     DEFINITION_PARQUET,
-    DEFINITION_TEXT, /* with a header line, as AWS and flowlogd write them */
+    DEFINITION_TEXT,
 };
 
 /* Lists have commas between. */

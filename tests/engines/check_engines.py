@@ -171,7 +171,6 @@ def test_athena_tables_on_hive(engine, tmp_path):
     create, repair = done.stdout.replace("s3://bucket/prefix", f"file://{tmp_path}/hive").split(";\n")[:2]
     define(engine, "--location", tmp_path / "hive", "--hive")
     engine.run("DROP TABLE flow_logs")
-    # Spark makes Hive's tables itself where they are Parquet, and knows no words with hyphens for Hive's partitions.
     engine.run("SET spark.sql.legacy.createHiveTableByDefault=true")
     engine.run(create)
     engine.run(repair)

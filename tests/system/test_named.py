@@ -49,8 +49,8 @@ def write_parquet(path, records, names):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{n: r[n] for n in names} for r in records], schema), path)
 
 
-def write_text(path, records):
-    lines = [" ".join(questions.DEFAULT).replace("_", "-")]
+def write_text(path, records, header=True):
+    lines = [" ".join(questions.DEFAULT).replace("_", "-")] if header else []
     lines += [" ".join("-" if r[name] is None else str(r[name]) for name in questions.DEFAULT) for r in records]
     path.write_text("\n".join(lines) + "\n")
 
@@ -62,8 +62,9 @@ def data(tmp_path_factory):
     for make in (questions.planted, questions.ordinary, questions.silent):
         (folder / make.__name__).mkdir()
         write_parquet(folder / make.__name__ / "all.parquet", make(), questions.ALL)
-    (folder / "default").mkdir()
-    write_text(folder / "default" / "default.log", questions.without_optional_fields(questions.planted()))
+    for name in ("default", "bare"):
+        (folder / name).mkdir()
+        write_text(folder / name / "default.log", questions.without_optional_fields(questions.planted()), name == "default")
     return folder
 
 
@@ -207,3 +208,11 @@ def test_time_and_condition_reach_the_engine(data, clickhouse_place):
     assert sum(row["flows"] for row in here) == len(expected) > 0
     by_value = "protocols", f"since={questions.NEWEST - 7200}", f"until={questions.NEWEST - 600}", "--where", "dstport = 443"
     assert here == rows_of(flowlog("query", *by_value, "--from", data / "planted", "-o", "json"))
+
+
+def test_text_without_a_header_line_on_engines(data, engine):
+    define(engine, "--location", data / "bare")
+    records = questions.without_optional_fields(questions.planted())
+    for name in ("top-talkers", "unanswered"):
+        found = engine.rows(sql_of(engine.name, name, ALL_ROWS))
+        assert questions.comparable(found) == questions.comparable(questions.QUESTIONS[name].answer(records)), name
