@@ -78,6 +78,11 @@ static const struct metric metrics_table[] = {
     {"flowlog_journal_failures", METRIC_COUNTER, DAEMON(journal_failures),
      .help = "Notes that the journal could not take: a daemon killed then loses them."},
 
+    {"flowlog_deleted_given_up_records", METRIC_COUNTER, DAEMON(deleted_given_up), .unit = "records",
+     .help = "Records that still waited a minute after their flow log was deleted: given up."},
+    {"flowlog_deleted_given_up_packets", METRIC_COUNTER, DAEMON(deleted_packets_given_up), .unit = "packets",
+     .help = "Packets in them."},
+
     {"flowlog_attribution_rounds", METRIC_COUNTER, DAEMON(attribution_rounds),
      .help = "How often packets were traced to find the rules that drop them (attribution: nftrace)."},
     {"flowlog_attribution_packets", METRIC_COUNTER, DAEMON(attribution_packets), .unit = "packets",

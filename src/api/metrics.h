@@ -77,6 +77,8 @@ struct metrics {
     uint64_t attribution_failures;
     uint64_t attribution_changes;
     uint64_t attribution_known;
+    uint64_t deleted_given_up; /* records */
+    uint64_t deleted_packets_given_up;
     uint64_t store_files;
     uint64_t store_bytes;
     uint64_t store_merged;

@@ -241,8 +241,10 @@ void created_stop(void *context, const char *id)
     memcpy(rest + place, before + place + 1, (config->flow_log_count - place - 1) * sizeof *rest);
     config->flow_logs = rest;
     config->flow_log_count--;
+    daemon->publish.deleting = id;
     if (publish_reload(&daemon->publish, config, &fault) < 0)
         log_error("api", "%s", fault.text);
+    daemon->publish.deleting = NULL;
     log_info("api", "flow log %s ends", id);
     free(before);
     config_keys_free(config_key_flow_logs->children, &gone);

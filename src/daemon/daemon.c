@@ -343,6 +343,7 @@ static void take_tick(struct daemon *daemon)
     else
         attribution_stop(daemon->attribution);
     uploads_reap(daemon);
+    leavings_process(&daemon->publish.leavings);
     if (daemon->http)
         http_process(daemon->http);
     live_find_conntrack(daemon->live);

@@ -62,6 +62,8 @@ static void measure_capture(const struct daemon *daemon, struct metrics *metrics
     metrics->windows_closed = daemon->windows_closed;
     metrics->windows_open = daemon->windows.count + daemon->long_window_open;
     metrics->journal_failures = daemon->journal_failures;
+    metrics->deleted_given_up = daemon->publish.leavings.given_up.records;
+    metrics->deleted_packets_given_up = daemon->publish.leavings.given_up.packets;
 }
 
 static void measure_attribution(const struct daemon *daemon, struct metrics *metrics)

@@ -20,6 +20,15 @@ static void say(void *context, enum log_level level, const char *text)
     log_line(level, "deliver", "%s", text);
 }
 
+#define RELOAD_PATIENCE_NS (5 * NS_PER_S)
+#define LETS_NOT_GO "flow log %s: its destination does not let go of it; restart the daemon"
+
+static void print_spool(const struct publish *publish, const struct flow_log *flow_log,
+                        char ret[static PATH_MAX])
+{
+    (void)snprintf(ret, PATH_MAX, "%.*s/spool/%s", PATH_MAX - 64, publish->state, flow_log->id);
+}
+
 static int add_publisher(struct publish *publish, const struct flow_log *flow_log, struct fault *fault)
 {
     if (publish->count == ARRAY_SIZE(publish->publishers))
@@ -27,7 +36,9 @@ static int add_publisher(struct publish *publish, const struct flow_log *flow_lo
     char folder[PATH_MAX];
     struct publisher *publisher = &publish->publishers[publish->count];
     *publisher = (struct publisher){.flow_log = flow_log};
-    (void)snprintf(folder, sizeof folder, "%.*s/spool/%s", PATH_MAX - 64, publish->state, flow_log->id);
+    print_spool(publish, flow_log, folder);
+    if (leavings_wait(&publish->leavings, flow_log->id, clock_monotonic_ns() + RELOAD_PATIENCE_NS) < 0)
+        return fault_set(fault, -ETIMEDOUT, LETS_NOT_GO, flow_log->id);
     const struct delivery_settings settings = {
         .destination = flow_log_destination(publish->config, flow_log, publish->origin),
         .spool_folder = folder,
@@ -56,7 +67,10 @@ int publish_open(struct publish *publish, const struct config *config, const str
     /* Seconds of the start above a counter: no earlier run can have used it, unless the clock went back. */
     if (!publish->sequence)
         publish->sequence = clock_wall_ns() / NS_PER_S << 24;
+    char spools[PATH_MAX];
     int r = 0;
+    (void)snprintf(spools, sizeof spools, "%.*s/spool", PATH_MAX - 64, state);
+    leavings_sweep(&publish->leavings, spools);
     for (size_t i = 0; r == 0 && i < config->flow_log_count; i++)
         r = add_publisher(publish, &config->flow_logs[i], fault);
     if (r == 0 && print)
@@ -89,8 +103,6 @@ static size_t find_predecessor(const struct succession *succession, const struct
     return i;
 }
 
-#define RELOAD_PATIENCE_NS (5 * NS_PER_S)
-
 /* An unchanged flow log goes on with its delivery and counters; a changed one takes over the spool. */
 static int succeed(struct publish *publish, struct succession *succession, const struct flow_log *flow_log,
                    struct fault *fault)
@@ -109,9 +121,7 @@ static int succeed(struct publish *publish, struct succession *succession, const
         if (known)
             r = delivery_close(TAKE(old->delivery), clock_monotonic_ns() + RELOAD_PATIENCE_NS);
         if (r < 0)
-            (void)fault_set(fault, r,
-                            "flow log %s: its destination does not let go of it; restart the daemon",
-                            flow_log->id);
+            (void)fault_set(fault, r, LETS_NOT_GO, flow_log->id);
         else
             r = add_publisher(publish, flow_log, fault);
     }
@@ -144,17 +154,21 @@ static void hand_over_waiting(struct publish *publish, const struct succession *
 }
 
 /* A flow log that is no longer declared keeps its spool, for the day it is declared again. */
-static void end_delivery(const struct publish *publish, struct publisher *publisher)
+static void end_delivery(struct publish *publish, struct publisher *publisher)
 {
     struct delivery_counts counts;
+    char folder[PATH_MAX];
+    const char *id = publisher->flow_log->id;
+    bool deleted = publish->deleting && strcmp(publish->deleting, id) == 0;
     if (!publisher->delivery)
         return;
     delivery_counts(publisher->delivery, &counts);
-    if (counts.items)
+    print_spool(publish, publisher->flow_log, folder);
+    if (counts.items && !deleted)
         log_warning("deliver",
-                    "flow log %s is no longer declared: %" PRIu64 " records stay in %s/spool/%s, undelivered",
-                    publisher->flow_log->id, counts.waiting.records, publish->state, publisher->flow_log->id);
-    (void)delivery_close(TAKE(publisher->delivery), clock_monotonic_ns() + RELOAD_PATIENCE_NS);
+                    "flow log %s is no longer declared: %" PRIu64 " records stay in %s, undelivered", id,
+                    counts.waiting.records, folder);
+    leavings_add(&publish->leavings, TAKE(publisher->delivery), id, folder, deleted);
 }
 
 int publish_reload(struct publish *publish, const struct config *config, struct fault *fault)
@@ -185,6 +199,7 @@ void publish_close(struct publish *publish, uint64_t deadline_ns)
         if (delivery_close(publish->publishers[i].delivery, deadline_ns) < 0)
             log_warning("deliver", "flow log %s: its destination does not answer; not waited for",
                         publish->publishers[i].flow_log->id);
+    leavings_close(&publish->leavings, deadline_ns);
     publish->count = 0;
     for (size_t i = 0; i < publish->waiting_count; i++)
         flow_table_done(&publish->waiting[i].flows);

@@ -13,6 +13,7 @@
 
 #include "base/fault.h"
 #include "daemon/config.h"
+#include "daemon/leaving.h"
 #include "daemon/registry.h"
 #include "daemon/world.h"
 #include "deliver/delivery.h"
@@ -44,8 +45,10 @@ struct publish {
     const struct registry *registry;
     const struct ledger *ledger;
     const struct flow_log *print; /* NULL without --print */
-    struct world *world;          /* borrowed; set it before publish_open() */
-    const char *state;            /* folder */
+    struct leavings leavings;     /* of flow logs that are no more */
+    const char *deleting; /* id of the flow log that a reload is to delete, with its spool; NULL: none */
+    struct world *world;  /* borrowed; set it before publish_open() */
+    const char *state;    /* folder */
     uint64_t origin;
     uint64_t sequence;         /* tells batches of one window apart, also across restarts */
     const uint64_t *published; /* sequences that an earlier process published everywhere: not again */
