@@ -8,6 +8,7 @@
 #define LINE_WORDS_MAX 16                            /* usual lines have up to 64 times as many bytes */
 #define LINE_LANES 16                                /* lengths that are compared at once */
 #define LINE_FIELDS (FORMAT_FIELDS_MAX + LINE_LANES) /* room for whole lanes */
+#define LINE_BOUND_DIGITS 8                          /* numbers with at most as many are compared as text */
 
 /* A value that has to look like something, or that is asked for. */
 struct line_item {
@@ -26,6 +27,13 @@ struct line_run {
     uint16_t first, last;
 };
 
+/* A number whose bound has few digits: as many digits may not be greater than the bound's, as text. */
+struct line_bound {
+    uint16_t position;
+    uint8_t digits;
+    uint64_t text; /* of the bound, the first digit highest */
+};
+
 struct line_plan {
     unsigned count;                           /* fields of a line */
     const struct line_columns *columns;       /* that it was made for */
@@ -33,6 +41,8 @@ struct line_plan {
     uint64_t is_number[LINE_FIELDS / 64 + 1]; /* by position */
     struct line_run runs[FORMAT_FIELDS_MAX];
     unsigned run_count;
+    struct line_bound bounds[FORMAT_FIELDS_MAX];
+    unsigned bound_count;
     struct line_items addresses;
     struct line_items words; /* actions and statuses */
     struct line_items times; /* never "-" */

@@ -16,15 +16,31 @@ bool line_scanner_use_vectors(bool on)
     return on && line_can_take_usual();
 }
 
-/* Longest value that needs no look at its digits; 0: any length. */
+static uint8_t count_digits(uint64_t number)
+{
+    uint8_t digits = 1;
+    for (; number >= 10; number /= 10)
+        digits++;
+    return digits;
+}
+
+/* Longest value of the field that is usual or compared with its bound. */
 static uint16_t safe_length(const struct field *field)
 {
-    uint16_t digits = 0;
-    for (uint64_t bound = field->max; bound >= 10; bound /= 10)
-        digits++;
+    if (field->max == 0)
+        return UINT16_MAX;
     if (field->kind == FIELD_KIND_TIME)
-        digits = 12; /* thirteen are milliseconds */
-    return field->max == 0 ? UINT16_MAX : digits;
+        return 12; /* thirteen digits are milliseconds */
+    uint8_t digits = count_digits(field->max);
+    return digits <= LINE_BOUND_DIGITS ? digits : digits - 1;
+}
+
+static void add_bound(struct line_plan *plan, unsigned position, uint64_t max)
+{
+    struct line_bound *bound = &plan->bounds[plan->bound_count++];
+    *bound = (struct line_bound){.position = (uint16_t)position, .digits = count_digits(max)};
+    for (unsigned shift = 0; max > 0; max /= 10, shift += 8)
+        bound->text |= ('0' + max % 10) << shift;
 }
 
 static void add_item(struct line_items *items, unsigned position, uint8_t field)
@@ -43,6 +59,8 @@ static void plan_field(struct line_plan *plan, unsigned position, uint8_t id)
         else
             plan->runs[plan->run_count++] = (struct line_run){(uint16_t)position, (uint16_t)position};
     }
+    if (field->max != 0 && field->kind != FIELD_KIND_TIME && count_digits(field->max) <= LINE_BOUND_DIGITS)
+        add_bound(plan, position, field->max);
     if (field->kind == FIELD_KIND_ADDRESS)
         add_item(&plan->addresses, position, id);
     if (field->kind == FIELD_KIND_ACTION || field->kind == FIELD_KIND_LOG_STATUS)

@@ -18,6 +18,8 @@
 #define VECTORS __attribute__((target("avx2,bmi,bmi2,popcnt")))
 #define INLINE_VECTORS VECTORS __attribute__((always_inline)) static inline
 
+#define ENDS_STEP 8 /* written at once */
+
 /* One bit per byte of the line, and where its values end. */
 struct shape {
     uint64_t spaces[LINE_WORDS_MAX];
@@ -26,7 +28,7 @@ struct shape {
     unsigned words;
     unsigned len;  /* without its line end */
     unsigned next; /* where the next line begins */
-    uint16_t ends_room[LINE_LANES + LINE_FIELDS];
+    uint16_t ends_room[LINE_LANES + LINE_FIELDS + ENDS_STEP];
 };
 #define ENDS(shape) ((shape)->ends_room + LINE_LANES) /* what is before the first is that before the line */
 
@@ -115,6 +117,21 @@ INLINE_VECTORS void cut_at(struct shape *shape, unsigned len)
     shape->odd[last] &= kept;
 }
 
+/* Eight at a time, whatever their number is: the loop is the same for most lines. */
+INLINE_VECTORS uint16_t *put_ends(uint16_t *ends, unsigned word, uint64_t spaces)
+{
+    unsigned count = (unsigned)_mm_popcnt_u64(spaces);
+    for (unsigned put = 0;;) {
+        for (unsigned i = 0; i < ENDS_STEP; i++) {
+            ends[put + i] = (uint16_t)(64 * word + _tzcnt_u64(spaces));
+            spaces = _blsr_u64(spaces);
+        }
+        put += ENDS_STEP;
+        if (put >= count)
+            return ends + count;
+    }
+}
+
 /* Finds the line's end and its values; false when the line is not usual. */
 INLINE_VECTORS bool find_shape(const char *line, unsigned count, struct shape *shape)
 {
@@ -143,8 +160,7 @@ INLINE_VECTORS bool find_shape(const char *line, unsigned count, struct shape *s
     uint16_t *ends = ENDS(shape);
     ends[-1] = UINT16_MAX;
     for (word = 0; word < shape->words; word++)
-        for (uint64_t bits = shape->spaces[word]; bits; bits = _blsr_u64(bits))
-            *ends++ = (uint16_t)(64 * word + _tzcnt_u64(bits));
+        ends = put_ends(ends, word, shape->spaces[word]);
     *ends = (uint16_t)len;
     return true;
 }
@@ -223,20 +239,42 @@ INLINE_VECTORS bool is_dash(const char *line, const struct shape *shape, unsigne
            (at + 1 == shape->len || line[at + 1] == ' ');
 }
 
+/* Bits of the word from `begin` to before `end`, which count from the line's beginning. */
+INLINE_VECTORS uint64_t bits_between(unsigned word, unsigned begin, unsigned end)
+{
+    unsigned first = 64 * word;
+    unsigned from = begin > first ? begin - first : 0;
+    unsigned to = end > first ? end - first : 0;
+    return _bzhi_u64(~0ULL, to < 64 ? to : 64) & ~_bzhi_u64(~0ULL, from < 64 ? from : 64);
+}
+
 /* In neighbours that hold numbers there are digits and spaces, and dashes by themselves. */
 INLINE_VECTORS bool is_run_usual(const char *line, const struct shape *shape, unsigned begin, unsigned end)
 {
-    for (unsigned word = begin / 64; word <= (end - 1) / 64; word++) {
-        uint64_t others = shape->others[word];
-        if (word == begin / 64)
-            others &= ~0ULL << begin % 64;
-        if (word == end / 64)
-            others = _bzhi_u64(others, end % 64);
-        for (; others; others = _blsr_u64(others))
+    uint64_t others = 0;
+    for (unsigned word = 0; word < shape->words; word++)
+        others |= shape->others[word] & bits_between(word, begin, end);
+    if (!others)
+        return true;
+    for (unsigned word = 0; word < shape->words; word++)
+        for (others = shape->others[word] & bits_between(word, begin, end); others;
+             others = _blsr_u64(others))
             if (!is_dash(line, shape, 64 * word + (unsigned)_tzcnt_u64(others)))
                 return false;
-    }
     return true;
+}
+
+INLINE_VECTORS bool are_within_bounds(const struct line_plan *plan, const char *line,
+                                      const struct shape *shape)
+{
+    bool over = false;
+    for (unsigned i = 0; i < plan->bound_count; i++) {
+        const struct line_bound *bound = &plan->bounds[i];
+        uint64_t text = be64toh(load_word(line + begin_of(shape, bound->position)));
+        over |= (length_of(shape, bound->position) == bound->digits) &
+                (text >> (64 - 8 * bound->digits) > bound->text);
+    }
+    return !over;
 }
 
 INLINE_VECTORS __m256i is_hex(__m256i bytes)
@@ -341,12 +379,13 @@ INLINE_VECTORS bool are_words_usual(const struct line_plan *plan, const char *li
 INLINE_VECTORS bool is_usual(const struct line_scanner *scanner, const char *line, const struct shape *shape)
 {
     const struct line_plan *plan = scanner->plan;
-    if (!are_lengths_usual(scanner, line, shape))
+    if (!are_addresses_usual(plan, line, shape))
         return false;
     for (unsigned i = 0; i < plan->run_count; i++)
         if (!is_run_usual(line, shape, begin_of(shape, plan->runs[i].first), ENDS(shape)[plan->runs[i].last]))
             return false;
-    if (!are_addresses_usual(plan, line, shape) || !are_words_usual(plan, line, shape))
+    if (!are_words_usual(plan, line, shape) || !are_within_bounds(plan, line, shape) ||
+        !are_lengths_usual(scanner, line, shape))
         return false;
     bool is_lower = line[0] >= 'a' && line[0] <= 'z';
     return line[0] != '#' && !(is_lower && format_find_column(line, ENDS(shape)[0]) >= 0);
