@@ -11,6 +11,7 @@
 #include "cli/from.h"
 #include "cli/named.h"
 #include "cli/rows.h"
+#include "insights/insights.h"
 
 #define SQL_MAX (1024UL * 1024)
 #define VALUES_MAX 32
@@ -26,6 +27,7 @@ struct settings {
     bool list;
     bool explain_query;
     bool print_sql;
+    bool insights;
 };
 
 static const struct option options[] = {
@@ -52,6 +54,11 @@ static const struct option options[] = {
      .kind = OPTION_FLAG,
      .offset = offsetof(struct settings, explain_query),
      .help = "tell what the named query is for, its parameters, and what to conclude from its rows"},
+    {.name = "insights",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct settings, insights),
+     .help = "the operand is a query of CloudWatch Logs Insights: fields, filter, stats, sort, limit, parse, "
+             "display, dedup"},
     {.name = "print-sql",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct settings, print_sql),
@@ -170,6 +177,31 @@ static int render(struct question *question, struct buf *sql, struct fault *faul
     return named_render(question->named, &rendering, sql, fault);
 }
 
+/* The language of Logs Insights instead of SQL. Columns of the answer are called as they are in the query. */
+static int settle_insights(struct question *question, char **operands, int count, struct buf *sql,
+                           struct fault *fault)
+{
+    const struct insights_options translating = {.group = "flow_logs", .rows = INSIGHTS_ROWS_DEFAULT};
+    struct insights_sql translated AUTO_INSIGHTS_SQL = {0};
+    struct insights_error error;
+    int r = settle_engine(question, fault);
+    if (r < 0)
+        return r;
+    if (count != 1)
+        return fault_set(fault, -EINVAL,
+                         "--insights: one operand is due, such as 'stats sum(bytes) by srcAddr'");
+    if (question->dialect != SQL_OWN && question->dialect != SQL_DUCKDB)
+        return fault_set(fault, -EINVAL,
+                         "--insights: only DuckDB's SQL is made of it, not that of --engine %s",
+                         question->settings->engine);
+    r = insights_translate(operands[0], &translating, &translated, &error);
+    if (r == -EINVAL)
+        return fault_set(fault, r, "position %zu: %s", error.start + 1, error.message);
+    if (r == 0)
+        buf_append(sql, translated.rows.data, translated.rows.len);
+    return r < 0 ? fault_set(fault, r, "out of memory") : 0;
+}
+
 static int settle_sql(struct question *question, char **operands, int count, struct buf *sql,
                       struct fault *fault)
 {
@@ -242,12 +274,12 @@ static int run(const struct command *command, int argc, char **argv)
     }
     struct fault fault;
     struct question question = {.command = command, .settings = &settings};
-    int r = find_named(&question, argv, operands, &fault);
-    if (r == 0 && settings.explain_query)
+    int r = settings.insights ? 0 : find_named(&question, argv, operands, &fault);
+    if (r == 0 && question.named && settings.explain_query)
         return named_print_help(command, question.named);
     AUTO_BUF struct buf sql = BUF_INIT(SQL_MAX);
     if (r == 0)
-        r = settle_sql(&question, argv, operands, &sql, &fault);
+        r = (settings.insights ? settle_insights : settle_sql)(&question, argv, operands, &sql, &fault);
     if (r < 0)
         return command_fail(command, command_status(r), "%s", fault.text);
     if (settings.print_sql) {
@@ -275,6 +307,8 @@ const struct command command_query = {
         "A NAME is that of one of the questions that people ask of flow logs: --list shows them, "
         "--explain-query\n"
         "what one is for, and flowlog-queries(7) all of them. since= and until= are --since and --until.\n\n"
+        "With --insights the operand is in the language of CloudWatch Logs Insights, with its names of the\n"
+        "fields (srcAddr, dstPort, bytes); flowlog-insights(7) has what is understood.\n\n"
         "With --engine a cluster that reads the same files answers instead, over its table flow_logs; the\n"
         "passwords of TRINO_PASSWORD and CLICKHOUSE_PASSWORD are used where the address has none.\n\n"
         "Without a row nothing is printed and the exit status is 1.",

@@ -96,9 +96,7 @@ static bool parse_alias(struct translation *t, struct buf *ret)
 /* What an expression without `as` is called: its own text. */
 static void take_source(const struct lexer *lexer, const char *begin, struct buf *to)
 {
-    const char *end = lexer->token.text;
-    while (end > begin && strchr(" \t\r\n", end[-1]))
-        end--;
+    const char *end = lexer->behind;
     bool quoted = *begin == '`' && end[-1] == '`' && !memchr(begin + 1, '`', (size_t)(end - begin) - 2);
     buf_append(to, begin + quoted, (size_t)(end - begin) - 2 * quoted);
 }

@@ -90,6 +90,7 @@ void lexer_next(struct lexer *lexer)
     if (lexer->token.type == TOKEN_WRONG)
         return;
     const char *at = skip_blank(lexer->at);
+    lexer->behind = lexer->at;
     lexer->token = (struct token){type_of(*at), at, 0};
     const char *end = skip_token(at, lexer->token.type);
     if (!end) {

@@ -34,6 +34,7 @@ struct lexer {
     const char *query; /* begin of the query */
     const char *at;    /* behind `token` */
     struct token token;
+    const char *behind;           /* the token before it */
     struct insights_error *error; /* the first mistake stays; an empty message means none */
 };
 
