@@ -105,8 +105,9 @@ static int read_document(struct key_set *ret, const json_t *document, struct fau
         return fault_set(fault, -EBADMSG, "the answer is no JSON object");
     if (code[0] && strcmp(code, "Success") != 0)
         return fault_set(fault, -EACCES, "%.64s: %.256s", code, member(document, "Message"));
-    return fill_from(ret, member(document, "AccessKeyId"), member(document, "SecretAccessKey"),
-                     member(document, "Token"), member(document, "Expiration"), fault);
+    const char *token = member(document, json_object_get(document, "Token") ? "Token" : "SessionToken");
+    return fill_from(ret, member(document, "AccessKeyId"), member(document, "SecretAccessKey"), token,
+                     member(document, "Expiration"), fault);
 }
 
 int key_set_read_json(struct key_set *ret, const char *text, size_t len, struct fault *fault)

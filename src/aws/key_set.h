@@ -29,7 +29,8 @@ int key_set_fill(struct key_set *ret, const char *access_key, const char *secret
                  const char *session_token, struct fault *fault) MUST_USE;
 
 /*
- * Container endpoints and instance metadata: {"AccessKeyId", "SecretAccessKey", "Token", "Expiration"}.
+ * Container endpoints and instance metadata: {"AccessKeyId", "SecretAccessKey", "Token", "Expiration"}; of a
+ * credential_process the token is called "SessionToken".
  * -EBADMSG with a fault that names what is wrong, never what was read, except for the document's own "Code"
  * and "Message".
  */

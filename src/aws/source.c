@@ -188,9 +188,10 @@ static int ask_profile_values(struct source_query *query, const struct profile_v
         return fill_static(query, values, profile, ret, fault);
     if (values->texts[PROFILE_ACCESS_KEY] || values->texts[PROFILE_SECRET_KEY])
         return fault_set(fault, -EINVAL, "of aws_access_key_id and aws_secret_access_key one is missing");
-    if (values->texts[PROFILE_PROCESS])
-        return fault_set(fault, -ENOTSUP,
-                         "credential_process is not supported: flowlogd starts no other programs");
+    if (values->texts[PROFILE_PROCESS]) {
+        name_source(query, "process of profile", profile);
+        return source_ask_process(query, values->texts[PROFILE_PROCESS], ret, fault);
+    }
     if (values->texts[PROFILE_SSO_SESSION] || values->texts[PROFILE_SSO_URL])
         return fault_set(fault, -ENOTSUP, "single sign-on needs a person: give keys or a role");
     return 0;

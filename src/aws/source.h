@@ -33,6 +33,10 @@ int source_find(struct source_query *query, struct key_set *ret, struct fault *f
 int source_ask_container(struct source_query *query, struct key_set *ret, struct fault *fault) MUST_USE;
 int source_ask_instance(struct source_query *query, struct key_set *ret, struct fault *fault) MUST_USE;
 
+/* 1 with what the shell's command prints: the SDKs' credential_process. */
+int source_ask_process(struct source_query *query, const char *command, struct key_set *ret,
+                       struct fault *fault) MUST_USE;
+
 /* Those of source_role.c. */
 struct role {
     const char *arn;

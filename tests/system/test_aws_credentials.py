@@ -63,13 +63,31 @@ def test_nothing_anywhere(home):
 
 
 def test_what_a_service_cannot_do(home):
-    home("config", "[profile p]\ncredential_process = /bin/true\n[profile s]\nsso_session = x\n"
+    home("config", "[profile s]\nsso_session = x\n"
          "[profile m]\nrole_arn = r\nsource_profile = m\nmfa_serial = 1\n"
          "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = r\nsource_profile = a\n")  # fmt: skip
-    assert "credential_process" in find(home, {"profile": "p"})["fault"]
     assert "single sign-on" in find(home, {"profile": "s"})["fault"]
     assert "mfa_serial" in find(home, {"profile": "m"})["fault"]
     assert "source one another" in find(home, {"profile": "a"})["fault"]
+
+
+def test_process(home, tmp_path):
+    keys = {"Version": 1, "AccessKeyId": "AKIAP", "SecretAccessKey": "s/p", "SessionToken": "tp",
+            "Expiration": stamp(time.time() + 3600)}
+    (tmp_path / "keys").write_text(json.dumps(keys))
+    commands = {"p": f"cat {tmp_path}/keys", "fails": "echo said >&2; exit 3", "none": "echo '{}'", "noise": "echo no",
+                "endless": "yes", "absent": "/nonexistent/program"}
+    home("config", "".join(f"[profile {name}]\ncredential_process = {command}\n" for name, command in commands.items())
+         + "[profile role]\nrole_arn = arn\nsource_profile = fails\n")  # fmt: skip
+    found = find(home, {"profile": "p"})
+    assert (found["access_key"], found["secret_key"], found["session_token"]) == ("AKIAP", "s/p", "tp")
+    assert found["source"] == "process of profile p" and found["expires"] > time.time()
+    assert "profile fails: credential_process: it failed with status 3" in find(home, {"profile": "fails"})["fault"]
+    assert "status 127" in find(home, {"profile": "absent"})["fault"]
+    assert "output cannot be read" in find(home, {"profile": "endless"})["fault"]
+    assert "credential_process" in find(home, {"profile": "role"})["fault"]
+    for name in ("none", "noise"):
+        assert "profile " + name + ": credential_process" in find(home, {"profile": name})["fault"]
 
 
 def metadata(expires=3600, role="instance-role"):
