@@ -181,22 +181,16 @@ static int create_stream(struct cloudwatch *cloudwatch, const char *interface_id
     return r < 0 ? r : create(cloudwatch, stream, interface_id, cancelled, error, fault);
 }
 
-/* The service takes what it can of a call and tells where the rest lies: at both ends, as events are in
- * order. */
 static void mark_piece(struct cloudwatch *cloudwatch, size_t count, const json_t *answer)
 {
-    const json_t *info = json_object_get(answer, "rejectedLogEventsInfo");
+    struct rejected_events rejected;
     const size_t *piece = cloudwatch->piece;
-    size_t expired = service_index(info, "expiredLogEventEndIndex", count, 0);
-    size_t too_old = service_index(info, "tooOldLogEventEndIndex", count, 0);
-    size_t too_new = service_index(info, "tooNewLogEventStartIndex", count, count);
-    size_t first = too_old < expired ? too_old : expired;
-    size_t begin = too_old > expired ? too_old : expired;
-    size_t end = too_new > begin ? too_new : begin;
-    refuse(cloudwatch, piece, first, too_old < expired ? REFUSAL_TOO_OLD : REFUSAL_EXPIRED);
-    refuse(cloudwatch, piece + first, begin - first, too_old < expired ? REFUSAL_EXPIRED : REFUSAL_TOO_OLD);
+    service_rejected_events(answer, count, &rejected);
+    size_t first = rejected.first_end, taken = rejected.second_end, end = rejected.too_new;
+    refuse(cloudwatch, piece, first, rejected.first);
+    refuse(cloudwatch, piece + first, taken - first, rejected.second);
     refuse(cloudwatch, piece + end, count - end, REFUSAL_TOO_NEW);
-    for (size_t i = begin; i < end; i++)
+    for (size_t i = taken; i < end; i++)
         marks_set(&cloudwatch->marks, piece[i], LINE_DELIVERED);
 }
 

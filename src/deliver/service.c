@@ -39,6 +39,20 @@ size_t service_index(const json_t *object, const char *name, size_t count, size_
     return index < count ? (size_t)index : count;
 }
 
+void service_rejected_events(const json_t *answer, size_t count, struct rejected_events *ret)
+{
+    const json_t *info = json_object_get(answer, "rejectedLogEventsInfo");
+    size_t expired = service_index(info, "expiredLogEventEndIndex", count, 0);
+    size_t too_old = service_index(info, "tooOldLogEventEndIndex", count, 0);
+    size_t too_new = service_index(info, "tooNewLogEventStartIndex", count, count);
+    bool old_first = too_old < expired;
+    ret->first = old_first ? REFUSAL_TOO_OLD : REFUSAL_EXPIRED;
+    ret->second = old_first ? REFUSAL_EXPIRED : REFUSAL_TOO_OLD;
+    ret->first_end = old_first ? too_old : expired;
+    ret->second_end = old_first ? expired : too_old;
+    ret->too_new = too_new > ret->second_end ? too_new : ret->second_end;
+}
+
 bool service_refuses(const struct aws_error *error, const char *code)
 {
     return error->class == AWS_ERROR_REQUEST && strcmp(error->code, code) == 0;

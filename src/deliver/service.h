@@ -21,6 +21,19 @@ int service_call(struct aws_client *client, const char *target, const struct buf
 size_t service_index(const json_t *object, const char *name, size_t count, size_t otherwise);
 
 /*
+ * Where the events of a call lie that CloudWatch Logs did not take: events are in order, so at both ends.
+ * Whatever the answer says, first_end <= second_end <= too_new <= the number of events.
+ */
+struct rejected_events {
+    enum refusal first; /* of events from 0 on */
+    enum refusal second;
+    size_t first_end; /* exclusive, and where those of `second` begin */
+    size_t second_end;
+    size_t too_new; /* from here on REFUSAL_TOO_NEW */
+};
+void service_rejected_events(const json_t *answer, size_t count, struct rejected_events *ret);
+
+/*
  * Whether the service has found the request wrong in itself; `code` is its word for that. By the code alone:
  * a 400 from something between us and the service must not cost records.
  */
