@@ -620,12 +620,12 @@ unsigned live_remove_other_versions(const char *pin_folder)
     return removed;
 }
 
-static void remove_pins(const struct live *live)
+void live_unpin(struct live *live)
 {
     char path[320];
-    pin_path(live, path, "link-drop");
-    (void)unlink(path);
     struct bpf_map *map;
+    if (!live->pins[0])
+        return;
     for (unsigned i = 0; (map = pinned_map(live->bpf, i)); i++) {
         pin_path(live, path, bpf_map__name(map));
         (void)unlink(path);
@@ -636,13 +636,16 @@ static void remove_pins(const struct live *live)
 void live_stop(struct live *live)
 {
     __u32 ifindex;
+    char path[320];
     while (bpf_map_get_next_key(bpf_map__fd(live->bpf->maps.captured), NULL, &ifindex) == 0)
         live_detach(live, ifindex);
     for (size_t i = 0; i < live->link_count; i++)
         close(live->links[i]);
     live->link_count = 0;
-    if (live->pins[0])
-        remove_pins(live);
+    if (live->pins[0]) {
+        pin_path(live, path, "link-drop");
+        (void)unlink(path);
+    }
     bpf_link__destroy(TAKE(live->drop_link));
 }
 

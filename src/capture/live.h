@@ -35,9 +35,14 @@ int live_open(struct live **ret, const struct live_options *options, struct faul
  */
 unsigned live_remove_other_versions(const char *pin_folder);
 
-/* Ends the capture: detaches what this daemon attached and removes its pins. The maps can be drained until
- * live_close. */
+/*
+ * Ends the capture: detaches what this daemon attached. The maps stay pinned, as what they hold would die
+ * with a process that is killed now.
+ */
 void live_stop(struct live *live);
+
+/* Removes the pins of the maps, once what they held is safe. They can be read until live_close. */
+void live_unpin(struct live *live);
 
 /* Frees; without live_stop, what is pinned goes on counting. */
 void live_close(struct live *live);

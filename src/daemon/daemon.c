@@ -431,6 +431,7 @@ static void finish(struct daemon *daemon)
     for (int tries = 0; !drain_and_report(daemon) && tries < LAST_DRAIN_TRIES; tries++)
         (void)nanosleep(&(struct timespec){.tv_nsec = 100 * NS_PER_MS}, NULL);
     daemon_close_windows(daemon, daemon_window_of(clock_wall_ns()) + 1);
+    live_unpin(daemon->live); /* not before the journal has what the kernel counted */
     if (!publish_flush(&daemon->publish, clock_monotonic_ns() + STOP_PATIENCE_S * NS_PER_S))
         report_undelivered(&daemon->publish);
     recover_compact(daemon);

@@ -347,6 +347,9 @@ int recover_open(struct daemon *daemon, struct fault *fault)
     uint64_t now = daemon_window_of(clock_wall_ns());
     if (r == 0 && !live_adopted(daemon->live))
         end_interrupted_capture(daemon, (uint32_t)now);
+    if (daemon->closed_before > now)
+        daemon->closed_before =
+            (uint32_t)now; /* an end that was cut short had closed the minute that goes on */
     daemon->publish.holding = false;
     daemon->publish.published = NULL;
     daemon->publish.published_count = 0;

@@ -107,7 +107,7 @@ def test_killed_at_any_moment_of_its_end(host, start, sink, tmp_path):
             sent += count
             if chance.random() < 0.8:
                 daemon.signal(signal.SIGTERM)
-            time.sleep(chance.uniform(0.0, 0.6))
+            time.sleep(chance.uniform(0.0, chance.choice((0.05, 0.6))))
             daemon.kill()
             seen = objects_below(daemon.destination)
             assert {path: seen.get(path) for path in objects} == objects  # none differs from its twin, none is gone
