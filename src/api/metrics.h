@@ -51,6 +51,9 @@ struct metrics_flow_log {
     uint64_t failures;
     uint64_t last_success_s; /* 0: never */
     bool failing;
+    bool rate_limited; /* AWS's words for what is wrong */
+    bool access_error;
+    bool unknown_error;
 };
 
 struct metrics {

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "daemon/daemon.h"
+#include "deliver/driver.h"
 
 static uint64_t nanoseconds(const struct timeval *time)
 {
@@ -157,6 +158,9 @@ static bool measure_flow_logs(const struct daemon *daemon, struct metrics *metri
                                       .unreadable = counts.unreadable,
                                       .lag_s = daemon_delivery_lag(publisher->flow_log, &counts),
                                       .failing = counts.error[0] || publisher->error[0],
+                                      .rate_limited = counts.word == error_word_text(ERROR_RATE_LIMITED),
+                                      .access_error = counts.word == error_word_text(ERROR_ACCESS),
+                                      .unknown_error = counts.word == error_word_text(ERROR_UNKNOWN),
                                       .last_success_s = counts.delivered_ns / NS_PER_S};
     }
     return metrics->flow_logs;

@@ -16,6 +16,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -97,8 +98,8 @@ class Scene:
             server.wait()
         return json.loads(said)["end"]["sum_received"]["bits_per_second"]
 
-    def daemon(self, name):
-        return Daemon(self.host, self.directory / name, [interface("eth0")], capture={"map-entries": 262144})
+    def daemon(self, name, flow_logs=None):
+        return Daemon(self.host, self.directory / name, [interface("eth0")], flow_logs, capture={"map-entries": 262144})
 
 
 @contextlib.contextmanager
@@ -145,6 +146,33 @@ def flowlogd(scene):
         daemon.close()
 
 
+@contextlib.contextmanager
+def flowlogd_with_dead_ends(scene):
+    """Every destination is dead, with records waiting for each: nobody listens, or answers, or has room."""
+    obstacle = scene.directory / "obstacle"
+    obstacle.touch()
+    with scene.host.entered():
+        stalled = socket.create_server(("127.0.0.1", 0))
+    refused, silent = "127.0.0.1:9", f"127.0.0.1:{stalled.getsockname()[1]}"
+    ends = [("file", f"file://{obstacle}/out", None), ("s3", "s3://bucket", f"http://{refused}"),
+            ("logs", "cloudwatch:/flow/logs", f"http://{silent}"), ("firehose", "firehose:stream", f"http://{refused}"),
+            ("kafka", f"kafka://{refused}/topic", None)]
+    entries = [{"name": name, "interval": 60, "destination": destination} | ({"endpoint": endpoint} if endpoint else {})
+               for name, destination, endpoint in ends]
+    daemon = scene.daemon("dead", entries)
+    daemon.wrapper = ["env", "AWS_ACCESS_KEY_ID=AKIABENCH", "AWS_SECRET_ACCESS_KEY=bench", "AWS_REGION=eu-central-1"]
+    try:
+        daemon.start()
+        scene.flood(FLOWS[0], count=FLOWS[0])
+        daemon.stop()  # which leaves all of it in the spools
+        daemon.start()
+        yield
+        daemon.stop()
+    finally:
+        daemon.close()
+        stalled.close()
+
+
 def softflowd(scene):
     arguments = ["-d", "-i", "eth0", "-n", "127.0.0.1:9995", "-m", "200000", "-p", str(scene.directory / "softflowd.pid"),
                  "-c", str(scene.directory / "softflowd.ctl")]
@@ -166,6 +194,7 @@ TOOLS = [
     ("nothing", nothing),
     ("empty tcx program", empty_program),
     ("flowlogd", flowlogd),
+    ("with dead ends", flowlogd_with_dead_ends),
     ("softflowd", softflowd),
     ("pmacctd", pmacctd),
 ]

@@ -61,6 +61,10 @@ def test_metrics_add_up(host, start):
     delivered = ("flowlog_delivery_delivered_records_total", *labels)
     lab.wait_for(lambda: read_metrics(host.host)[1][delivered] >= 1, what="a delivery")
     assert samples["flowlog_delivery_failing", *labels] == 0
+    for error in ("Rate limited", "Access error", "Unknown error"):
+        assert samples["flowlog_delivery_error", ("error", error), *labels] == 0
+    for cause in ("too-new", "too-old", "expired", "too-large", "invalid"):
+        assert samples["flowlog_delivery_refused_records_total", ("cause", cause), *labels] == 0
 
 
 def test_health_and_wrong_requests(host, start):
