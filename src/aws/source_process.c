@@ -16,8 +16,6 @@
 #define PATIENCE_NS (60 * NS_PER_S)
 #define POLL_MS 100 /* how often the cancel flag is looked at */
 
-extern char **environ;
-
 /* With its output on `out`; input from nowhere, errors to where ours go; a process group of its own. */
 static int start_shell(const char *command, int out, pid_t *ret)
 {

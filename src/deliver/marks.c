@@ -78,7 +78,8 @@ void marks_tell_outcome(const struct marks *marks, const struct batch *batch, co
     bool nothing = refused > 0 && refused == marks->count;
     ret->kind = nothing ? OUTCOME_REJECTED : OUTCOME_DELIVERED;
     ret->word = refused ? ERROR_UNKNOWN : ERROR_NONE;
-    ret->rejected = sum_refused(marks, batch, interfaces);
+    if (interfaces)
+        ret->rejected = sum_refused(marks, batch, interfaces);
     ret->refused_of = interfaces;
     ret->refused_of_count = interfaces ? batch->head.interface_count : 0;
     ret->fault = *refusal;

@@ -54,8 +54,10 @@ int bloom_write(const struct dictionary *texts, struct buf *to, uint64_t *ret_by
         return -ENOMEM;
     memset(blocks, 0, bytes);
     to->len += bytes;
-    for (uint32_t i = 0; i < texts->count; i++)
-        insert(blocks, block_count, XXH64(dictionary_bytes(texts, i), texts->texts[i].len, 0));
+    for (uint32_t i = 0; i < texts->count; i++) {
+        const char *text = dictionary_bytes(texts, i);
+        insert(blocks, block_count, text ? XXH64(text, texts->texts[i].len, 0) : 0);
+    }
     *ret_bytes = to->len - begin;
     return 0;
 }
