@@ -5,6 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "parquet/session.h"
+#include "store/source_list.h"
 
 static const char *name_of(const struct records *records, const char *path)
 {
@@ -50,7 +55,7 @@ static int begin(struct records *records, size_t count, struct fault *fault)
 int records_open(struct records *records, const struct command *command, struct from_settings *settings,
                  int operands, char **argv, struct fault *fault)
 {
-    *records = (struct records){.command = command};
+    *records = (struct records){.command = command, .narrowed = -1};
     for (int i = 0; i < operands; i++) {
         if (settings->from.count == OPTION_LIST_MAX)
             return fault_set(fault, -EINVAL, "more than %d files", OPTION_LIST_MAX);
@@ -73,7 +78,8 @@ int records_open(struct records *records, const struct command *command, struct 
 int records_open_text(struct records *records, const struct command *command,
                       const struct from_settings *settings, const char *text, size_t len, struct fault *fault)
 {
-    *records = (struct records){.command = command, .from = {.until_s = UINT64_MAX}, .text = {.fd = -1}};
+    *records = (struct records){
+        .command = command, .narrowed = -1, .from = {.until_s = UINT64_MAX}, .text = {.fd = -1}};
     int r =
         format_parse(&records->format, settings->input_format ? settings->input_format : "default", fault);
     if (r < 0) {
@@ -88,9 +94,69 @@ int records_open_text(struct records *records, const struct command *command,
     return r;
 }
 
+static bool is_all_parquet(const struct sources *sources)
+{
+    for (size_t i = 0; i < sources_count(sources); i++)
+        if (sources_at(sources, i)->form != SOURCE_PARQUET)
+            return false;
+    return sources_count(sources) > 0;
+}
+
+/* Whether the question has an answer. */
+static int has_row(const struct session *session, const char *query, bool *ret, struct fault *fault)
+{
+    duckdb_result result;
+    duckdb_data_chunk chunk = NULL;
+    int r = session_stream(session, query, &result, fault);
+    if (r < 0)
+        return r;
+    r = session_fetch(session, &result, &chunk, fault);
+    *ret = chunk != NULL;
+    session->duckdb->destroy_data_chunk(&chunk);
+    session->duckdb->destroy_result(&result);
+    return r;
+}
+
+static int keep_rows(struct records *records, const struct session *session, const char *query,
+                     struct fault *fault)
+{
+    AUTO_BUF struct buf sql = BUF_INIT(16UL * 1024 * 1024);
+    AUTO_CLOSE int fd = sources_temporary(fault);
+    if (fd < 0)
+        return fd;
+    buf_printf(&sql, "COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false)", query,
+               session_file_name(records->narrowed_path, fd));
+    if (sql.failed)
+        return fault_set(fault, -ENOMEM, "out of memory");
+    int r = session_run(session, sql.data ? buf_string(&sql) : "", fault);
+    if (r < 0)
+        return r;
+    records->narrowed = TAKE_FD(fd);
+    records->paths[0] = records->narrowed_path;
+    records->readings.count = 1;
+    return 0;
+}
+
+int records_narrow(struct records *records, const char *query, const char *objection, struct fault *fault)
+{
+    struct flow_session *session = NULL;
+    bool objects = true;
+    if (!is_all_parquet(records->from.sources))
+        return 0;
+    int r = from_open_session(&session, &records->from, NULL, fault);
+    if (r == 0)
+        r = has_row(flow_session_sql(session), objection, &objects, fault);
+    if (r == 0 && !objects && flow_session_tell_faults(session) == 0)
+        r = keep_rows(records, flow_session_sql(session), query, fault);
+    flow_session_close(session);
+    return r;
+}
+
 int records_status(const struct records *records, int status)
 {
-    return records->from.sources && sources_faults(records->from.sources) > 0 ? EXIT_DATA : status;
+    if (!records->from.sources || sources_faults(records->from.sources) == 0)
+        return status;
+    return sources_unreachable(records->from.sources) ? EXIT_UNREACHABLE : EXIT_DATA;
 }
 
 void records_tell_bad_lines(struct records *records, uint64_t count)
@@ -102,6 +168,8 @@ void records_tell_bad_lines(struct records *records, uint64_t count)
 
 void records_close(struct records *records)
 {
+    if (records->paths && records->narrowed >= 0)
+        (void)close(records->narrowed);
     if (records->from.sources)
         from_close(&records->from);
     twice_close(&records->text);

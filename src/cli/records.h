@@ -8,6 +8,7 @@
 #include "cli/from.h"
 #include "cli/progress.h"
 #include "cli/twice.h"
+#include "parquet/session.h"
 #include "record/format.h"
 
 /* Must stay in place until records_close. */
@@ -18,6 +19,8 @@ struct records {
     struct from from;
     struct twice text;  /* of records_open_text */
     const char **paths; /* owned list */
+    int narrowed;       /* a file of what records_narrow() kept, or -1 */
+    char narrowed_path[SESSION_FILE_MAX];
     uint64_t bad_lines;
     struct progress progress;
     struct readings readings; /* for src/answer */
@@ -33,7 +36,14 @@ int records_open_text(struct records *records, const struct command *command,
                       const struct from_settings *settings, const char *text, size_t len,
                       struct fault *fault) MUST_USE;
 
-/* EXIT_DATA where something that was named could not be read, else `status`. */
+/*
+ * Lets only the rows of a query over the view flow_logs be read from now on, unless `objection`, another one,
+ * has a row. Does nothing where some of the records are no Parquet, as text is to be told of line by line.
+ */
+int records_narrow(struct records *records, const char *query, const char *objection,
+                   struct fault *fault) MUST_USE;
+
+/* EXIT_DATA, or EXIT_UNREACHABLE, where something that was named could not be read, else `status`. */
 int records_status(const struct records *records, int status);
 
 /* A line on standard error when lines were bad. `count`: records that were read. */

@@ -214,3 +214,20 @@ def test_several_sources_in_any_form(tmp_path):
                     ["--from", tmp_path / "c.parquet", "--from", tmp_path / "hour"]]:
         done = run("diagnose", "--src", "10.0.1.5", "--dst", "10.0.2.7", "--port", "ssh", *sources)
         assert done.returncode == 0 and done.stdout.startswith("accepted"), (sources, done.stderr)
+
+
+@pytest.mark.parametrize("records", [*OUTCOMES.values(), OTHERS, OTHERS + empty(S, "SKIPDATA", 1060), OTHERS + empty("eni-x", "NODATA", 1060)])
+def test_parquet_is_asked_for_what_bears_on_it_and_answers_alike(records, tmp_path):
+    """Where all records tell their direction, only some are read out of Parquet."""
+    noise = "".join(f"eni-n 10.0.9.{i} 10.0.8.{i} 1 2 6 5 300 1000 1009 ACCEPT OK 2 egress\n" for i in range(1, 50))
+    (tmp_path / "r.log").write_text(HEADER + records + noise)
+    done = run("convert", "--format", "all", "--out", tmp_path / "r.parquet", tmp_path / "r.log")
+    assert done.returncode == 0, done.stderr
+    told = []
+    for source in ("r.log", "r.parquet"):
+        done = run("diagnose", "--src", CLIENT, "--dst", SERVER, "--port", "ssh", "--from", tmp_path / source, "-o", "json")
+        told.append(json.loads(done.stdout))
+    text, parquet = told
+    assert parquet["outcome"] == text["outcome"] and parquet["evidence"] == text["evidence"]
+    assert parquet["completeness"]["complete"] == text["completeness"]["complete"]
+    assert parquet["completeness"]["records"] < text["completeness"]["records"]
