@@ -114,8 +114,8 @@ static void take_zone(struct cursor *cursor, struct moment *moment)
     if (!take_char(&rest, "+-") || !take_number(&rest, 2, 0, 23, &hours))
         return;
     struct cursor behind = rest;
-    if (take_char(&behind, ":") ? take_number(&behind, 2, 0, 59, &minutes)
-                                : take_number(&behind, 2, 0, 59, &minutes))
+    (void)take_char(&behind, ":");
+    if (take_number(&behind, 2, 0, 59, &minutes))
         rest = behind;
     moment->zone_s = (hours * 3600 + minutes * 60) * (west ? -1 : 1);
     moment->has_zone = true;

@@ -138,7 +138,7 @@ int policy_load_change(struct policy **ret, const char *folder, const char *base
     struct loader loader = {
         .mistakes = {.tell = tell, .context = context}, .replaced = json_object(), .replacing = true};
     int r = loader.replaced ? begin(&loader, fault) : fault_set(fault, -ENOMEM, "out of memory");
-    if (r == 0) {
+    if (r == 0 && loader.policy) {
         r = add_folder(&loader, folder, fault);
         loader.replacing = false;
         bool is_whole = loader.policy->interfaces.count > 0;

@@ -65,7 +65,8 @@ static int narrow(struct rule_cuts *cuts)
 {
     if (cuts->keys[cuts->count - 1] > (rule_key)UINT32_MAX + 1)
         return 0;
-    cuts->count -= cuts->keys[cuts->count - 1] > UINT32_MAX;
+    if (cuts->count > 1 && cuts->keys[cuts->count - 1] > UINT32_MAX)
+        cuts->count--;
     cuts->narrow = calloc(cuts->count, sizeof *cuts->narrow);
     for (size_t i = 0; cuts->narrow && i < cuts->count; i++)
         cuts->narrow[i] = (uint32_t)cuts->keys[i];
