@@ -17,6 +17,7 @@ import pytest
 
 from . import http
 from .daemon import BUILD, interface
+from .lab import wait_for
 
 GROUP, URL = "/flowlog/store", f"http://127.0.0.1:{http.PORT}"
 NAMES = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
@@ -205,19 +206,47 @@ def test_filter(logs, lines):
                  logStreamNamePrefix="e", **names)
 
 
+SETTINGS = ["env", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_DEFAULT_REGION=eu-central-1",
+            "AWS_EC2_METADATA_DISABLED=true", "PYTHONUNBUFFERED=1"]
+
+
 def test_aws_command(logs, host, lines):
     """filter-log-events as people type it, and page by page as the command itself asks."""
-    settings = ["env", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_DEFAULT_REGION=eu-central-1",
-                "AWS_EC2_METADATA_DISABLED=true"]
-
     def aws(*words):
         command = str(pathlib.Path(sys.executable).parent / "aws")
-        return host.host.run(*settings, command, "--endpoint-url", URL, "--output", "json", "logs", *words, timeout=60)
+        return host.host.run(*SETTINGS, command, "--endpoint-url", URL, "--output", "json", "logs", *words, timeout=60)
 
     found = json.loads(aws("filter-log-events", "--log-group-name", GROUP, "--filter-pattern", "REJECT", "--page-size", "699"))
     assert len(found["events"]) == sum("REJECT" in line for line in lines)
     found = json.loads(aws("filter-log-events", "--log-group-name", GROUP, "--filter-pattern", "NODATA"))
     assert [e["message"] for e in found["events"]] == [e.message for e in sorted(map(event, lines)) if "NODATA" in e.message]
+
+
+def test_aws_tail(logs, host, lines, tmp_path):
+    """`aws logs tail --follow` (Debian's command, which has it): what is there, then what comes in meanwhile."""
+    output = tmp_path / "tail"
+    rejected = [e.message for e in sorted(map(event, lines)) if "REJECT" in e.message]
+    late = BEGIN + 1000
+    added = [f"2 123456789012 eni-0a 10.9.9.{n} 172.31.0.1 {40000 + n} 22 6 1 40 {late + n} {late + n} REJECT OK"
+             for n in range(7)]
+    with open(output, "wb") as file:
+        tail = host.host.start(*SETTINGS, "/usr/bin/aws", "--endpoint-url", URL, "logs", "tail", GROUP, "--since",
+                               "2025-10-01T00:00:00Z", "--format", "short", "--filter-pattern", "REJECT", "--follow",
+                               stdout=file, stderr=subprocess.STDOUT)
+
+    def seen():
+        return [line.split(" ", 1)[1] for line in output.read_text("ascii").splitlines()]
+
+    try:
+        wait_for(lambda: len(seen()) >= len(rejected), timeout=60, what="the records that are there")
+        assert seen() == rejected
+        (tmp_path / "new").write_text(f"{NAMES}\n" + "\n".join(added) + "\n", encoding="ascii")
+        (tmp_path / "new").rename(tmp_path / "store" / "new.log")
+        wait_for(lambda: len(seen()) >= len(rejected) + len(added), timeout=60, what="the records that came in")
+        assert seen() == rejected + added
+    finally:
+        tail.terminate()
+        tail.wait(20)
 
 
 def table(lines):
