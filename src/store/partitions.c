@@ -391,6 +391,30 @@ static void set_key(struct partition *key, const struct partition_origin *origin
     (void)snprintf(key->flow_log_id, sizeof key->flow_log_id, "%s", NO_FLOW_LOG);
 }
 
+/* Whether set_place() would give this; false also where only it can tell. */
+static bool is_place(const char held[static 32], const struct value *value, const char *none)
+{
+    if (value->kind != VALUE_TEXT)
+        return strcmp(held, none) == 0;
+    return value->len < 32 && memcmp(held, value->text, value->len) == 0 && held[value->len] == '\0';
+}
+
+/* Whether the record goes where the one before went, as nearly all do. */
+static bool is_of_last(const struct partitions *partitions, const struct partition_origin *origin,
+                       const struct record *record, uint64_t hour_s)
+{
+    const struct partition *last = partitions->last;
+    if (!last || last->hour_s != hour_s || last->columns != partitions->columns)
+        return false;
+    if (origin->named)
+        return strcmp(last->account, origin->name.account) == 0 &&
+               strcmp(last->region, origin->name.region) == 0 &&
+               strcmp(last->flow_log_id, origin->name.flow_log_id) == 0;
+    return is_place(last->account, &record->values[FIELD_ACCOUNT_ID], NO_ACCOUNT) &&
+           is_place(last->region, &record->values[FIELD_REGION], NO_REGION) &&
+           strcmp(last->flow_log_id, NO_FLOW_LOG) == 0;
+}
+
 static bool is_same(const struct partition *partition, const struct partition *key)
 {
     return partition->hour_s == key->hour_s && partition->columns == key->columns &&
@@ -401,8 +425,6 @@ static bool is_same(const struct partition *partition, const struct partition *k
 static int find_partition(struct partitions *partitions, const struct partition *key, struct fault *fault)
 {
     char checked[LAYOUT_KEY_MAX];
-    if (partitions->last && is_same(partitions->last, key))
-        return 0;
     partitions->last = NULL;
     for (size_t i = 0; i < partitions->count; i++)
         if (is_same(partitions->list[i], key))
@@ -443,8 +465,10 @@ int partitions_add(struct partitions *partitions, const struct partition_origin 
         return r;
     key.columns = partitions->columns;
     key.hour_s = end_s - end_s % HOUR_SECONDS;
-    set_key(&key, origin, record);
-    r = find_partition(partitions, &key, fault);
+    if (!is_of_last(partitions, origin, record, key.hour_s)) {
+        set_key(&key, origin, record);
+        r = find_partition(partitions, &key, fault);
+    }
     if (r < 0)
         return r;
     struct partition *partition = partitions->last;
