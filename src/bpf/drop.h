@@ -237,30 +237,75 @@ static __always_inline void use_tuple(struct packet *packet, const struct conntr
 
 /* Where the packet in hand belongs. */
 struct place {
-    void *flows;
+    void *flows; /* the map of its generation */
     struct flow_value *value;
     __u32 second;
+    __u32 is_foreign; /* a slot of another CPU, whose hooks add to its total without locks */
 };
 
+static __always_inline int has_accepted(const struct flow_value *value, __u64 packets)
+{
+    return value && (__s64)(accepted_packets(value) - packets) >= 0;
+}
+
 /*
- * The entry in which the hook has counted the packet. It may be in the map before, when the maps were flipped
- * since, or in the window before; whether it is, the number of accepted packets tells, as it does not matter
- * which of a flow's packets is which. NULL in value when there is none.
+ * The entry in which the hook has counted the packet. It may be in the generation before, when the maps were
+ * flipped since, or in the window before; whether it is, the number of accepted packets tells, as it does not
+ * matter which of a flow's packets is which. NULL in value when there is none.
  */
-static __always_inline struct place counted_place(struct flow_key *key, const struct discard *discard)
+static __always_inline struct place counted_place(const struct capture_state *global, struct flow_key *key,
+                                                  const struct discard *discard)
 {
     struct place place = {0};
+    __u64 packets = discard->addition.packets;
     for (int i = 0; i < 2 * FLOWS_PLACES; i++) {
         int is_before = i >= FLOWS_PLACES;
         key->window = discard->moment.window - is_before;
         place.second = is_before ? WINDOW_SECONDS : discard->moment.second;
         place.flows = flows_at(i % FLOWS_PLACES);
+        place.value = find_slot(global, i % FLOWS_PLACES, bpf_get_smp_processor_id(), key);
+        if (has_accepted(place.value, packets))
+            return place;
         place.value = place.flows ? bpf_map_lookup_elem(place.flows, key) : 0;
-        if (place.value && (__s64)(accepted_packets(place.value) - discard->addition.packets) >= 0)
+        if (has_accepted(place.value, packets))
             return place;
     }
     place.value = 0;
     return place;
+}
+
+struct slot_search {
+    struct flow_key *key;
+    __u64 packets;
+    __u32 found; /* CPU and place, from 1 */
+};
+
+static long search_next_slot(__u32 index, struct slot_search *search)
+{
+    struct capture_state *global = capture_state();
+    if (!global)
+        return 1;
+    struct flow_value *value = find_slot(global, index % FLOWS_PLACES, index / FLOWS_PLACES, search->key);
+    if (!has_accepted(value, search->packets))
+        return 0;
+    search->found = index + 1;
+    return 1;
+}
+
+/* Counted by one CPU and refused by another: what waited in between, or went to a processor of its own. */
+static __always_inline void find_foreign_slot(const struct capture_state *global, struct flow_key *key,
+                                              const struct discard *discard, struct place *ret)
+{
+    key->window = discard->moment.window;
+    struct slot_search search = {.key = key, .packets = discard->addition.packets};
+    bpf_loop(flow_cpus * FLOWS_PLACES, search_next_slot, &search, 0);
+    if (!search.found)
+        return;
+    __u32 index = search.found - 1;
+    ret->second = discard->moment.second;
+    ret->is_foreign = 1;
+    ret->flows = flows_at(index % FLOWS_PLACES);
+    ret->value = find_slot(global, index % FLOWS_PLACES, index / FLOWS_PLACES, key);
 }
 
 /* The entry of the packet's own moment, made if need be. 0 or a negative errno. */
@@ -271,7 +316,9 @@ static __always_inline long open_place(struct capture_state *global, struct flow
     key->window = discard->moment.window;
     ret->second = discard->moment.second;
     ret->flows = flows_at(FLOWS_ACTIVE);
-    ret->value = ret->flows ? flow_entry(global, ret->flows, key, &error) : 0;
+    ret->value = find_slot(global, FLOWS_ACTIVE, bpf_get_smp_processor_id(), key);
+    if (!ret->value && ret->flows)
+        ret->value = flow_entry(global, ret->flows, key, &error);
     return ret->value ? 0 : error;
 }
 
@@ -294,6 +341,22 @@ static __always_inline void note_rejected(struct flow_value *value, const struct
         value->reject_first = (__u8)second;
 }
 
+/* Out of the total of an entry whose rejected half belongs to another source. 0 or a negative errno. */
+static __always_inline long take_back(struct capture_state *global, const struct place *place,
+                                      struct flow_key *key, const struct discard *discard)
+{
+    struct flow_value *value = place->value;
+    if (place->is_foreign) {
+        long error = 0;
+        key->reject = REJECT_NONE;
+        value = place->flows ? flow_entry(global, place->flows, key, &error) : 0;
+        if (!value)
+            return error;
+    }
+    tally_count(&value->total, &discard->addition, -1);
+    return 0;
+}
+
 /* `counted`: the packet is in the total already. 0 or a negative errno. */
 static __always_inline long add_rejected(struct capture_state *global, const struct place *place,
                                          struct flow_key *key, const struct discard *discard, __u32 counted)
@@ -305,16 +368,17 @@ static __always_inline long add_rejected(struct capture_state *global, const str
     if (!own) {
         long error = 0;
         key->reject = (__u8)discard->reject;
-        to = flow_entry(global, place->flows, key, &error);
+        to = place->flows ? flow_entry(global, place->flows, key, &error) : 0;
         if (!to)
+            return error;
+        error = counted ? take_back(global, place, key, discard) : 0;
+        if (error)
             return error;
         to->reject = discard->reject;
     }
     note_rejected(to, discard, place->second);
     if (!own || !counted)
         tally_count(&to->total, addition, 1);
-    if (!own && counted)
-        tally_count(&value->total, addition, -1);
     if (counted && !forget_seconds(value))
         __sync_fetch_and_add(&global->times_unsure, addition->packets);
     return 0;
@@ -332,7 +396,9 @@ __noinline int reject(__u32 ifindex, __u32 direction, __u32 counted)
     struct place place = {0};
     fill_key(&key, &discard->packet, ifindex, discard->moment.window, direction & 1);
     if (counted)
-        place = counted_place(&key, discard);
+        place = counted_place(global, &key, discard);
+    if (counted && !place.value)
+        find_foreign_slot(global, &key, discard, &place);
     if (!place.value && !bpf_map_lookup_elem(&captured, &ifindex))
         return 0;
     struct account *account = 0;
@@ -503,7 +569,9 @@ __noinline int note_discard(__u32 ifindex, __u32 direction)
     struct flow_key key;
     long error;
     fill_key(&key, &discard->packet, ifindex, discard->moment.window, direction & 1);
-    struct flow_value *value = flow_entry(global, flows, &key, &error);
+    struct flow_value *value = find_slot(global, FLOWS_ACTIVE, bpf_get_smp_processor_id(), &key);
+    if (!value)
+        value = flow_entry(global, flows, &key, &error);
     if (value) /* if there is no place: the account has it all the same */
         value->discard_reason = discard->reason;
     return 0;

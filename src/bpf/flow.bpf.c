@@ -56,6 +56,12 @@ static __always_inline long count_packet(struct capture_state *global, struct __
 {
     struct flow_key key;
     fill_key(&key, packet, skb->ifindex, moment->window, direction);
+    struct flow_value *slot = take_slot(global, &key);
+    if (slot) {
+        note_second(slot, moment->second);
+        tally_count_alone(&slot->total, addition);
+        return 0;
+    }
     long error = -1;
     void *flows = flows_at(FLOWS_ACTIVE);
     struct flow_value *value = flows ? flow_entry(global, flows, &key, &error) : 0;

@@ -33,6 +33,26 @@ struct {
     __array(values, struct flow_map);
 } active SEC(".maps") = {.values = {&flows_a, &flows_a}};
 
+/* Both by generation, CPU and bucket, slots by way as well. User space sets the sizes, and both constants. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, FLOW_GENERATIONS);
+    __type(key, __u32);
+    __type(value, __u64);
+} flow_tags SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, FLOW_GENERATIONS *FLOW_WAYS);
+    __type(key, __u32);
+    __type(value, struct flow_slot);
+} flow_slots SEC(".maps");
+
+const volatile __u32 flow_buckets = 1; /* per CPU: a power of two */
+const volatile __u32 flow_cpus = 1;
+
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
     __uint(max_entries, 8192);
@@ -193,6 +213,20 @@ static __always_inline void tally_count(struct flow_tally *tally, const struct a
         __sync_fetch_and_add(&tally->syn_ack, (__u32)sign);
 }
 
+/* As tally_count, where nobody adds at the same time. */
+static __always_inline void tally_count_alone(struct flow_tally *tally, const struct addition *addition)
+{
+    __u8 flags = addition->tcp_flags;
+    tally->packets += addition->packets;
+    tally->bytes += addition->bytes;
+    if (!flags)
+        return;
+    tally->fin += flags & 1;
+    tally->rst += flags >> 2 & 1;
+    tally->syn += (flags & 18) == 2;
+    tally->syn_ack += (flags & 18) == 18;
+}
+
 static __always_inline __u64 accepted_packets(const struct flow_value *value)
 {
     return value->total.packets - value->rejected.packets;
@@ -237,6 +271,89 @@ static __always_inline int forget_seconds(struct flow_value *value)
         value->accepted_before[2] = 0;
     }
     return 1;
+}
+
+/* Who chooses addresses and ports so that they meet only sends his own flows to the hash map. */
+static __always_inline __u64 slot_hash(const struct flow_key *key)
+{
+    const __u64 *words = (const __u64 *)key;
+    return words[0] * 0x9e3779b97f4a7c15ULL + words[1] * 0xc2b2ae3d27d4eb4fULL +
+           words[2] * 0x165667b19e3779f9ULL + words[3] * 0xd6e8feb86659fd93ULL +
+           words[4] * 0xa0761d6478bd642fULL + words[5] * 0xe7037ed1a0b428dbULL;
+}
+
+static __always_inline int is_same_key(const struct flow_key *a, const struct flow_key *b)
+{
+    const __u64 *left = (const __u64 *)a;
+    const __u64 *right = (const __u64 *)b;
+    return !((left[5] ^ right[5]) | (left[4] ^ right[4]) | (left[3] ^ right[3]) | (left[2] ^ right[2]) |
+             (left[1] ^ right[1]) | (left[0] ^ right[0]));
+}
+
+/* The flow's bucket of a CPU, and its tag there. */
+struct bucket {
+    __u64 *tags;
+    __u32 index;
+    __u16 tag;
+};
+
+static __always_inline struct bucket bucket_of(const struct capture_state *global, __u32 place, __u32 cpu,
+                                               const struct flow_key *key)
+{
+    __u64 hash = slot_hash(key);
+    __u32 generation = global->slots[place & 1] & 1;
+    struct bucket bucket = {.tag = (__u16)(hash >> 48 | 1)};
+    bucket.index = (generation * flow_cpus + cpu) * flow_buckets + ((__u32)(hash >> 32) & (flow_buckets - 1));
+    bucket.tags = bpf_map_lookup_elem(&flow_tags, &bucket.index);
+    return bucket;
+}
+
+static __always_inline struct flow_slot *slot_at(const struct bucket *bucket, __u32 way)
+{
+    __u32 at = bucket->index * FLOW_WAYS + way;
+    return bpf_map_lookup_elem(&flow_slots, &at);
+}
+
+/* The flow's slot of this CPU, or of that one; NULL when it has none. */
+static __always_inline struct flow_value *find_slot(const struct capture_state *global, __u32 place,
+                                                    __u32 cpu, const struct flow_key *key)
+{
+    struct bucket bucket = bucket_of(global, place, cpu, key);
+    __u64 tags = bucket.tags ? *bucket.tags : 0;
+    for (__u32 way = 0; way < FLOW_WAYS; way++) {
+        if (FLOW_TAG(tags, way) != bucket.tag)
+            continue;
+        struct flow_slot *slot = slot_at(&bucket, way);
+        if (slot && is_same_key(&slot->key, key))
+            return &slot->value;
+    }
+    return 0;
+}
+
+/* For hooks alone, which nothing interrupts that takes slots: a free one is taken. */
+static __always_inline struct flow_value *take_slot(struct capture_state *global, const struct flow_key *key)
+{
+    struct bucket bucket = bucket_of(global, FLOWS_ACTIVE, bpf_get_smp_processor_id(), key);
+    if (!bucket.tags)
+        return 0;
+    __u64 tags = *bucket.tags;
+    for (__u32 way = 0; way < FLOW_WAYS; way++) {
+        __u16 tag = FLOW_TAG(tags, way);
+        if (tag && tag != bucket.tag)
+            continue;
+        struct flow_slot *slot = slot_at(&bucket, way);
+        if (!slot)
+            return 0;
+        if (tag && is_same_key(&slot->key, key))
+            return &slot->value;
+        if (tag)
+            continue;
+        slot->key = *key;
+        *bucket.tags = tags | (__u64)bucket.tag << 16 * way;
+        __sync_fetch_and_add(&global->slots_taken, 1);
+        return &slot->value;
+    }
+    return 0;
 }
 
 static __always_inline void *flows_at(__u32 place)

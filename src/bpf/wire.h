@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Raise when any layout below changes: what another version has pinned is taken down, not adopted. */
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 #define WINDOW_SECONDS 60
 #define NS_PER_SECOND 1000000000ULL
 #define WINDOW_NS (WINDOW_SECONDS * NS_PER_SECOND)
@@ -95,10 +95,32 @@ struct flow_value {
 };
 
 /*
+ * Where flows are looked for first, by a hash that is cheap and without locks: each CPU has slots for so
+ * many, in buckets of four. A flow takes a free slot when its first packet comes and keeps it until the
+ * drain; one that finds its bucket taken by others goes to the hash map. Tags, which are parts of the hash,
+ * tell without a look at the slots that a flow has none: they fit a CPU's first cache. What a flow has in
+ * several places, as its packets came by several CPUs, adds up.
+ */
+struct flow_slot {
+    struct flow_key key; /* taken by its CPU's hooks, freed by user space */
+    struct flow_value value;
+    __u64 unused[6]; /* up to whole cache lines, of which hooks touch two */
+};
+
+#define FLOW_WAYS 4
+#define FLOW_BUCKETS_MAX 1024 /* per CPU */
+
+/* Of a bucket, the first way lowest; 0: it and all behind it are free. */
+#define FLOW_TAG(tags, way) ((__u16)((tags) >> 16 * (way)))
+
+/*
  * Places of the flow maps. FLOWS_ACTIVE is written to. FLOWS_BEFORE is the same map, but while a flip goes
  * on: then it is the other, until all packets that were counted in it have gone their way.
  */
 enum flow_place { FLOWS_ACTIVE = 0, FLOWS_BEFORE = 1, FLOWS_PLACES = 2 };
+
+/* There are two of everything, one for each flow map. */
+#define FLOW_GENERATIONS 2
 
 /* What one drain says of one flow and verdict: signed differences, as above. */
 struct flow_counts {
@@ -182,18 +204,21 @@ struct conntrack_layout {
 
 /* One slot of global state, pinned, so that a restarted daemon goes on where the last one was. */
 struct capture_state {
-    __u64 wall_offset_ns; /* wall clock less the kernel's monotonic clock */
-    __u64 inserted;       /* flows added to the active map since its flip */
-    __u64 wake_at;        /* `inserted` at which user space is woken to drain early */
-    __u64 unaccounted;    /* packets with no place in the account map */
-    __u64 moves_lost;     /* rejects whose bookkeeping failed: they stay ACCEPT */
-    __u64 times_unsure;   /* rejects after which the times of what was accepted may include them */
-    __u32 netns;          /* inode number of the network namespace captured */
-    __u32 drop_program;   /* generation of the drop program in charge; others stand aside */
+    __u64 wall_offset_ns;      /* wall clock less the kernel's monotonic clock */
+    __u64 inserted;            /* flows added to the active map since its flip */
+    __u64 slots_taken;         /* likewise, in slots */
+    __u64 wake_at;             /* `inserted` at which user space is woken to drain early */
+    __u64 unaccounted;         /* packets with no place in the account map */
+    __u64 moves_lost;          /* rejects whose bookkeeping failed: they stay ACCEPT */
+    __u64 times_unsure;        /* rejects after which the times of what was accepted may include them */
+    __u32 netns;               /* inode number of the network namespace captured */
+    __u32 drop_program;        /* generation of the drop program in charge; others stand aside */
+    __u32 slots[FLOWS_PLACES]; /* enum flow_place to the generation of slots */
     struct conntrack_layout conntrack;
 };
 
 _Static_assert(sizeof(struct flow_key) == 48, "flow_key has no padding");
 _Static_assert(sizeof(struct flow_value) == 96, "flow_value has no padding");
+_Static_assert(sizeof(struct flow_slot) == 192, "a slot is whole cache lines");
 _Static_assert(sizeof(struct flow_delta) == 104, "flow_delta has no padding");
 _Static_assert(sizeof(struct account) == 128, "account has no padding");

@@ -42,6 +42,10 @@ struct live {
     struct capture_state *state; /* the kernel's, mapped */
     struct account_slot *slots;  /* likewise */
     size_t slot_count;
+    __u64 *tags; /* likewise, of both generations; and the slots */
+    struct flow_slot *flow_slots;
+    size_t bucket_count; /* of one generation */
+    bool slots_read;     /* the quiescent ones, since the flip */
     struct ring_buffer *wake;
     struct bpf_link *drop_link;
     char pins[256]; /* "" when nothing is pinned */
@@ -72,9 +76,10 @@ static void link_pin_name(char ret[static 32], uint32_t ifindex, enum flow_direc
 
 static struct bpf_map *pinned_map(struct flow_bpf *bpf, unsigned index)
 {
-    struct bpf_map *maps[] = {bpf->maps.flows_a,  bpf->maps.flows_b,  bpf->maps.active,
-                              bpf->maps.accounts, bpf->maps.discards, bpf->maps.captured,
-                              bpf->maps.state,    bpf->maps.wake,     bpf->maps.account_slots};
+    struct bpf_map *maps[] = {bpf->maps.flows_a,   bpf->maps.flows_b,   bpf->maps.active,
+                              bpf->maps.accounts,  bpf->maps.discards,  bpf->maps.captured,
+                              bpf->maps.state,     bpf->maps.wake,      bpf->maps.account_slots,
+                              bpf->maps.flow_tags, bpf->maps.flow_slots};
     return index < ARRAY_SIZE(maps) ? maps[index] : NULL;
 }
 
@@ -121,10 +126,12 @@ static uint32_t map_id(int fd)
     return bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ? 0 : info.id;
 }
 
-/* The kernel lets the update of a map in a map return only after running programs have ended. */
-static int set_flows(const struct live *live, __u32 place, unsigned index, struct fault *fault)
+/* The slots change first: the kernel lets the update of a map in a map return only after running programs
+ * have ended, so that on return nobody uses what was in this place before. */
+static int set_place(const struct live *live, __u32 place, unsigned index, struct fault *fault)
 {
     int fd = live->flow_fds[index];
+    __atomic_store_n(&live->state->slots[place], index, __ATOMIC_SEQ_CST);
     if (bpf_map_update_elem(bpf_map__fd(live->bpf->maps.active), &place, &fd, BPF_ANY) < 0)
         return fault_set(fault, -errno, "cannot flip the flow maps: %s", strerror(errno));
     return 0;
@@ -140,7 +147,8 @@ static int find_active(struct live *live, struct fault *fault)
     if (bpf_map_lookup_elem(bpf_map__fd(live->bpf->maps.active), &place, &id) < 0)
         return fault_set(fault, -errno, "cannot read the active flow map: %s", strerror(errno));
     live->active = id == map_id(live->flow_fds[1]);
-    return set_flows(live, FLOWS_BEFORE, live->active, fault);
+    int r = set_place(live, FLOWS_ACTIVE, live->active, fault);
+    return r < 0 ? r : set_place(live, FLOWS_BEFORE, live->active, fault);
 }
 
 static uint32_t own_namespace(void)
@@ -159,12 +167,25 @@ static void *map_array(const struct bpf_map *map, size_t size, struct fault *fau
     return NULL;
 }
 
+static size_t tags_size(const struct live *live)
+{
+    return FLOW_GENERATIONS * live->bucket_count * sizeof *live->tags;
+}
+
+static size_t flow_slots_size(const struct live *live)
+{
+    return FLOW_GENERATIONS * live->bucket_count * FLOW_WAYS * sizeof *live->flow_slots;
+}
+
 static int map_arrays(struct live *live, uint32_t map_entries, struct fault *fault)
 {
     live->slot_count = bpf_map__max_entries(live->bpf->maps.account_slots);
     live->state = map_array(live->bpf->maps.state, sizeof *live->state, fault);
     live->slots = map_array(live->bpf->maps.account_slots, live->slot_count * sizeof *live->slots, fault);
-    if (!live->state || !live->slots)
+    live->bucket_count = bpf_map__max_entries(live->bpf->maps.flow_tags) / FLOW_GENERATIONS;
+    live->tags = map_array(live->bpf->maps.flow_tags, tags_size(live), fault);
+    live->flow_slots = map_array(live->bpf->maps.flow_slots, flow_slots_size(live), fault);
+    if (!live->state || !live->slots || !live->tags || !live->flow_slots)
         return -ENOMEM;
     live->state->netns = own_namespace();
     live->state->wake_at = map_entries / 2;
@@ -220,17 +241,42 @@ static int ignore_wake(void *context, void *data, size_t size)
     return 0;
 }
 
+static uint32_t possible_cpus(void)
+{
+    int cpus = libbpf_num_possible_cpus();
+    return cpus > 0 ? (uint32_t)cpus : 1;
+}
+
+/* Slots for flows: a quarter of the map's places over all CPUs, as far as that is sensible for one. */
+static void set_sizes(const struct flow_bpf *bpf, uint32_t map_entries)
+{
+    uint32_t cpus = possible_cpus();
+    uint32_t buckets = FLOW_BUCKETS_MAX;
+    while (buckets > 1 && buckets * cpus * FLOW_WAYS > map_entries / 4)
+        buckets /= 2;
+    (void)bpf_map__set_max_entries(bpf->maps.flows_a, map_entries);
+    (void)bpf_map__set_max_entries(bpf->maps.flows_b, map_entries);
+    (void)bpf_map__set_max_entries(bpf->maps.account_slots, cpus * ACCOUNT_SLOTS);
+    (void)bpf_map__set_max_entries(bpf->maps.flow_tags, FLOW_GENERATIONS * cpus * buckets);
+    (void)bpf_map__set_max_entries(bpf->maps.flow_slots, FLOW_GENERATIONS * cpus * buckets * FLOW_WAYS);
+}
+
+/* What is adopted has the size that an earlier process has given it. */
+static void set_constants(const struct live *live, uint32_t generation)
+{
+    uint32_t buckets = bpf_map__max_entries(live->bpf->maps.flow_tags) / FLOW_GENERATIONS;
+    live->bpf->rodata->drop_generation = generation;
+    live->bpf->rodata->flow_cpus = possible_cpus();
+    live->bpf->rodata->flow_buckets = buckets / possible_cpus();
+}
+
 static int start(struct live *live, const struct live_options *options, struct fault *fault)
 {
-    (void)bpf_map__set_max_entries(live->bpf->maps.flows_a, options->map_entries);
-    (void)bpf_map__set_max_entries(live->bpf->maps.flows_b, options->map_entries);
-    int cpus = libbpf_num_possible_cpus();
-    if (cpus > 0)
-        (void)bpf_map__set_max_entries(live->bpf->maps.account_slots, (__u32)cpus * ACCOUNT_SLOTS);
+    set_sizes(live->bpf, options->map_entries);
     if (live->pins[0])
         adopt_maps(live);
     uint32_t generation = next_generation(live);
-    live->bpf->rodata->drop_generation = generation;
+    set_constants(live, generation);
     int r = flow_bpf__load(live->bpf);
     if (r < 0)
         return fault_set(
@@ -515,12 +561,21 @@ void live_set_clock(struct live *live)
 int live_flip(struct live *live, struct fault *fault)
 {
     unsigned other = !live->active;
-    int r = set_flows(live, FLOWS_ACTIVE, other, fault);
+    /* Before the flip: too early a wake-up does no harm, but with one too few the map may fill up unseen. */
+    __atomic_store_n(&live->state->inserted, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&live->state->slots_taken, 0, __ATOMIC_SEQ_CST);
+    int r = set_place(live, FLOWS_ACTIVE, other, fault);
     if (r < 0)
         return r;
-    __atomic_store_n(&live->state->inserted, 0, __ATOMIC_SEQ_CST);
     live->active = other;
-    return set_flows(live, FLOWS_BEFORE, other, fault);
+    live->slots_read = false;
+    return set_place(live, FLOWS_BEFORE, other, fault);
+}
+
+static void visit_flows(struct live *live, __u32 count, live_flow_visitor *visit, void *context)
+{
+    if (count)
+        visit(context, live->deltas, delta_split_all(live->keys, live->values, count, live->deltas));
 }
 
 /* One pass over the quiescent map by `step`, which is a batch lookup with or without deletion. After an error
@@ -540,20 +595,58 @@ static int for_each_batch(struct live *live, batch_step *step, live_flow_visitor
         if (r < 0 && !end)
             return fault_set(fault, -errno, "cannot read the flow map: %s", strerror(errno));
         live->under_way = !end;
-        if (visit && count)
-            visit(context, live->deltas, delta_split_all(live->keys, live->values, count, live->deltas));
+        if (visit)
+            visit_flows(live, count, visit, context);
         if (end)
             return 0;
     }
 }
 
+static size_t first_quiescent_bucket(const struct live *live)
+{
+    return live->active ? 0 : live->bucket_count;
+}
+
+static void read_slots(struct live *live, live_flow_visitor *visit, void *context)
+{
+    size_t first = first_quiescent_bucket(live);
+    __u32 count = 0;
+    for (size_t i = first; i < first + live->bucket_count; i++) {
+        for (unsigned way = 0; way < FLOW_WAYS && FLOW_TAG(live->tags[i], way); way++) {
+            const struct flow_slot *slot = &live->flow_slots[i * FLOW_WAYS + way];
+            live->keys[count] = slot->key;
+            live->values[count++] = slot->value;
+        }
+        if (count <= READ_BATCH - FLOW_WAYS)
+            continue;
+        visit_flows(live, count, visit, context);
+        count = 0;
+    }
+    visit_flows(live, count, visit, context);
+    live->slots_read = true;
+}
+
+static void clear_slots(const struct live *live)
+{
+    size_t first = first_quiescent_bucket(live);
+    for (size_t i = first; i < first + live->bucket_count; i++) {
+        if (!live->tags[i])
+            continue;
+        memset(&live->flow_slots[i * FLOW_WAYS], 0, FLOW_WAYS * sizeof *live->flow_slots);
+        live->tags[i] = 0;
+    }
+}
+
 int live_read(struct live *live, live_flow_visitor *visit, void *context, struct fault *fault)
 {
+    if (!live->slots_read)
+        read_slots(live, visit, context);
     return for_each_batch(live, bpf_map_lookup_batch, visit, context, fault);
 }
 
 int live_clear(struct live *live, struct fault *fault)
 {
+    clear_slots(live);
     return for_each_batch(live, bpf_map_lookup_and_delete_batch, NULL, NULL, fault);
 }
 
@@ -663,6 +756,10 @@ void live_close(struct live *live)
         (void)munmap(live->state, sizeof *live->state);
     if (live->slots)
         (void)munmap(live->slots, live->slot_count * sizeof *live->slots);
+    if (live->tags)
+        (void)munmap(live->tags, tags_size(live));
+    if (live->flow_slots)
+        (void)munmap(live->flow_slots, flow_slots_size(live));
     flow_bpf__destroy(live->bpf);
     free(live->links);
     free(live->keys);

@@ -365,7 +365,7 @@ static const struct config_key capture_keys[] = {
      .max = 16777216,
      .unit = "flows",
      .default_text = "262144",
-     .help = "Room for flows in each of the kernel's two maps between two drains, about 120 bytes each. What "
+     .help = "Room for flows in each of the kernel's two maps between two drains, about 200 bytes each. What "
              "finds no "
              "room is counted as lost, and records say SKIPDATA."},
     {.name = "max-flows",

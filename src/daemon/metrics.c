@@ -54,7 +54,7 @@ static void measure_capture(const struct daemon *daemon, struct metrics *metrics
     live_state(daemon->live, &state);
     metrics->capturing = daemon->capturing;
     metrics->drains = daemon->drains;
-    metrics->map_flows = state.inserted;
+    metrics->map_flows = state.inserted + state.slots_taken;
     metrics->map_entries = daemon->config.capture.map_entries;
     metrics->unaccounted = state.unaccounted + daemon->unknown_packets;
     metrics->moves_lost = state.moves_lost;

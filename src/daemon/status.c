@@ -29,7 +29,7 @@ static json_t *capture_status(const struct daemon *daemon)
     const struct number numbers[] = {
         {"netns", state.netns},
         {"map-entries", daemon->config.capture.map_entries},
-        {"flows", state.inserted},
+        {"flows", state.inserted + state.slots_taken},
         {"drains", daemon->drains},
         {"unaccounted", state.unaccounted + daemon->unknown_packets},
         {"moves-lost", state.moves_lost},
@@ -365,10 +365,11 @@ void daemon_draw_live_line(struct daemon *daemon)
         frames += now.rx_packets + now.tx_packets - entry->latest.rx_packets - entry->latest.tx_packets;
     }
     uint64_t second = clock_wall_ns() / NS_PER_S;
-    (void)fprintf(
-        stderr, "\r\033[K%u interfaces, %llu packets, %llu flows in this window, next window in %u s",
-        attached, (unsigned long long)frames, (unsigned long long)(state.inserted + daemon->flows_in_window),
-        (unsigned)(WINDOW_SECONDS - second % WINDOW_SECONDS));
+    (void)fprintf(stderr,
+                  "\r\033[K%u interfaces, %llu packets, %llu flows in this window, next window in %u s",
+                  attached, (unsigned long long)frames,
+                  (unsigned long long)(state.inserted + state.slots_taken + daemon->flows_in_window),
+                  (unsigned)(WINDOW_SECONDS - second % WINDOW_SECONDS));
     (void)fflush(stderr);
 }
 

@@ -3,6 +3,7 @@
 packet touched or was routed to; the ACCEPT side is smaller by exactly that much."""
 
 import dataclasses
+import os
 
 import pytest
 import scapy.all as scapy
@@ -369,6 +370,39 @@ def test_fragments_put_together_then_dropped(host, start, version):
         Flow("eth0", INGRESS, ends.a, ends.b, 0, 0, UDP, REJECT): later,
     }, host.client)
     assert host.host.counter("dropped")[0] == 5
+
+
+def test_counted_by_one_processor_refused_by_another(host, start):
+    """The halves of datagrams arrive on two processors, and are put together and refused on the second."""
+    ends, datagrams, before, after = host.FOUR, 13, 5, 3
+    host.host.nft(_table("chain c { type filter hook input priority 0; ct state new udp dport 4343 "
+                         "counter name dropped drop }"))
+    daemon = start(host.host, [interface("eth0")])
+    home = os.sched_getaffinity(0)
+    halves = scapy.fragment(scapy.IP(src=ends.a, dst=ends.b) / scapy.UDP(sport=40000, dport=DROPPED) / bytes(1009), fragsize=800)
+    link = scapy.Ether(src=host.client.mac("eth0"), dst=host.host.mac("eth0"))
+    try:
+        with traffic.Frames(host.client, "eth0") as frames:
+            for number in range(datagrams):
+                for half, processor in zip(halves, (min(home), max(home))):
+                    half.id = number
+                    os.sched_setaffinity(0, {processor})
+                    frames.send(bytes(link / half), 1)
+        # A flow of its own with packets of both, let in and refused by turns.
+        for processor, count in ((min(home), before), (max(home), after)):
+            os.sched_setaffinity(0, {processor})
+            traffic.udp(host.client, ends.a, ends.b, DROPPED, count, PAYLOAD, source_port=40001)
+    finally:
+        os.sched_setaffinity(0, home)
+    traffic.settle(host.host)
+    assert daemon.status()[0]["capture"]["times-unsure"] == 0
+    check(daemon, {
+        Flow("eth0", INGRESS, ends.a, ends.b, 40000, DROPPED, UDP, REJECT): (datagrams, datagrams * (20 + 800)),
+        Flow("eth0", INGRESS, ends.a, ends.b, 0, 0, UDP, REJECT): (datagrams, datagrams * (20 + 1009 + 8 - 800)),
+        Flow("eth0", INGRESS, ends.a, ends.b, 40001, DROPPED, UDP, REJECT):
+            (before + after, ends.udp_bytes(before + after, PAYLOAD)),
+    }, host.client)
+    assert host.host.counter("dropped")[0] == datagrams + before + after
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -113,10 +113,10 @@ def test_across_drains(host, start, flood):
     port = itertools.count(20000)
 
     def send(packets):
-        """In front of each part of the packets, flows that fill half of the map."""
+        """In front of each part of the packets, flows that fill the slots and half of the map."""
         while packets:
             part = min(packets, 4001)
-            flood(host.client, SOURCE, TARGET, 523, 22, count=523, port=next(port))
+            flood(host.client, SOURCE, TARGET, 701, 22, count=701, port=next(port))
             assert flood(host.client, SOURCE, TARGET, 1, 22, count=part, port=PORT) == part
             packets -= part
 
