@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 
+#define WINDOWS_CLOSED_MAX (366U * 24 * 60) /* at once: a clock that leaps over years brings no more */
+
 #define LINK_LOCAL(last)                                                                                     \
     {                                                                                                        \
         .bytes = {[10] = 0xff, 0xff, 169, 254, 169, (last)}, .family = 4                                     \
@@ -392,6 +394,8 @@ void daemon_close_taken(struct daemon *daemon, uint32_t before)
     uint32_t window = daemon->closed_before;
     if (daemon->windows.count && daemon->windows.open[0].window < (uint64_t)window * WINDOW_SECONDS)
         window = (uint32_t)(daemon->windows.open[0].window / WINDOW_SECONDS);
+    if (before - window > WINDOWS_CLOSED_MAX && window < before)
+        window = before - WINDOWS_CLOSED_MAX;
     for (; window < before; window++)
         close_window(daemon, window);
     daemon->closed_before = before;

@@ -10,9 +10,6 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 
-/* Raise when any payload below changes: a journal of another version is begun afresh. */
-#define JOURNAL_VERSION ((uint64_t)2 << 32 | WIRE_VERSION)
-
 /* Numbers of the journal's records; never reused. */
 enum note {
     NOTE_START =
@@ -190,12 +187,18 @@ struct replaying {
     uint64_t keep;
 };
 
+/* No window was closed before it came, but for clocks that were put back. */
+static bool is_past(uint64_t window)
+{
+    return window <= daemon_window_of(clock_wall_ns()) + 24 * 60;
+}
+
 static int replay_start(struct daemon *daemon, const void *payload)
 {
     uint64_t values[3];
     memcpy(values, payload, sizeof values);
     daemon->publish.sequence = values[1];
-    if (values[2])
+    if (values[2] && is_past(values[2]))
         daemon->closed_before = (uint32_t)values[2];
     return 0;
 }
@@ -319,10 +322,12 @@ static int replay_note(void *context, uint32_t type, const void *payload, uint32
         daemon_take_discard(daemon, &noted->key, noted->packets);
     } else if (type == NOTE_CLOSE && len == sizeof window) {
         memcpy(&window, payload, sizeof window);
-        daemon_close_taken(daemon, (uint32_t)window);
+        if (is_past(window))
+            daemon_close_taken(daemon, (uint32_t)window);
     } else if (type == NOTE_BEGIN && len == sizeof window) {
         memcpy(&window, payload, sizeof window);
-        end_interrupted_capture(daemon, (uint32_t)window);
+        if (is_past(window))
+            end_interrupted_capture(daemon, (uint32_t)window);
     }
     return 0;
 }

@@ -10,6 +10,10 @@
 
 #include "base/fault.h"
 #include "bpf/wire.h"
+
+/* What a journal begins with. Raise when any payload of recover.c changes: a journal of another version is
+ * begun afresh. */
+#define JOURNAL_VERSION ((uint64_t)2 << 32 | WIRE_VERSION)
 #include "daemon/registry.h"
 
 struct daemon;
