@@ -448,8 +448,19 @@ static int choose_columns(struct tail *tail, struct fault *fault)
     return 0;
 }
 
+static void tail_done(struct tail *tail)
+{
+    for (size_t i = 0; i < tail->root_count; i++) {
+        dataset_close(&tail->datasets[i]);
+        dataset_close(&tail->fresh[i]);
+    }
+    free(tail->seen.slots);
+    buf_done(&tail->columns);
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
+    CLEANUP(tail_done)
     struct tail tail = {.command = command,
                         .settings = {.form = ROWS_BY_OUTPUT, .records = 10},
                         .columns = BUF_INIT(SQL_MAX)};
@@ -472,16 +483,7 @@ static int run(const struct command *command, int argc, char **argv)
         if (tail.settings.form == ROWS_BY_OUTPUT)
             tail.settings.form = ROWS_TEXT; /* no table is ever complete */
     }
-    for (size_t i = 0; i < ROOTS_MAX; i++)
-        tail.datasets[i].lock = tail.fresh[i].lock = -1;
-    status = has_roots ? tail_roots(&tail) : tail_sources(&tail);
-    for (size_t i = 0; i < tail.root_count; i++)
-        dataset_close(&tail.datasets[i]);
-    for (size_t i = 0; i < tail.root_count; i++)
-        dataset_close(&tail.fresh[i]);
-    free(tail.seen.slots);
-    buf_done(&tail.columns);
-    return status;
+    return has_roots ? tail_roots(&tail) : tail_sources(&tail);
 }
 
 const struct command command_tail = {
