@@ -12,14 +12,14 @@
 bool named_is_name(const char *operand);
 
 /* --list and --explain-query; the exit status. */
-int named_print_list(const struct command *command, const struct rows_options *rows);
+int named_print_list(const struct command *command, const struct rows_options *options);
 int named_print_help(const struct command *command, const struct named_query *query);
 
 /* Nothing was found: says which fields the query needs, if any; returns EXIT_NO. */
 int named_tell_missing(const struct command *command, const struct named_query *query);
 
 /* Runs the SQL on an engine and prints its rows; the exit status. */
-int named_ask_engine(const struct engine *engine, const char *sql, const struct rows_options *rows);
+int named_ask_engine(const struct engine *engine, const char *sql, const struct rows_options *options);
 
 /* The page flowlog-queries(7). */
 void named_manual(struct buf *page);

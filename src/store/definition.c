@@ -38,7 +38,7 @@ static int look_for_header(const char *path, struct found *found, struct fault *
     int r = source_open(&source, path, fault);
     if (r < 0)
         return r;
-    char text[FIRST_LINE_MAX];
+    char text[FIRST_LINE_MAX] = {0};
     size_t len = 0;
     ssize_t got = 1;
     while (got > 0 && len < sizeof text && !memchr(text, '\n', len)) {

@@ -14,17 +14,17 @@
 
 static const struct {
     const char *scheme;
-    enum sql_engine kind;
     const char *origin; /* how the URL of its HTTP interface begins */
-    unsigned port;      /* default */
     const char *user;   /* default */
     const char *password_variable;
+    enum sql_engine kind;
+    unsigned port; /* default */
     bool has_catalog;
 } schemes[] = {
-    {"trino://", SQL_TRINO, "http://", 8080, "flowlog", "TRINO_PASSWORD", true},
-    {"trino+https://", SQL_TRINO, "https://", 443, "flowlog", "TRINO_PASSWORD", true},
-    {"clickhouse://", SQL_CLICKHOUSE, "http://", 8123, "default", "CLICKHOUSE_PASSWORD", false},
-    {"clickhouse+https://", SQL_CLICKHOUSE, "https://", 8443, "default", "CLICKHOUSE_PASSWORD", false},
+    {"trino://", "http://", "flowlog", "TRINO_PASSWORD", SQL_TRINO, 8080, true},
+    {"trino+https://", "https://", "flowlog", "TRINO_PASSWORD", SQL_TRINO, 443, true},
+    {"clickhouse://", "http://", "default", "CLICKHOUSE_PASSWORD", SQL_CLICKHOUSE, 8123, false},
+    {"clickhouse+https://", "https://", "default", "CLICKHOUSE_PASSWORD", SQL_CLICKHOUSE, 8443, false},
 };
 
 /* Decodes a part; false when it is longer than there is room, or has characters that end a header. */

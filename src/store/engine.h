@@ -55,6 +55,26 @@ struct engine_sink {
 int engine_ask(const struct engine *engine, const char *sql, const struct engine_sink *sink,
                struct fault *fault) MUST_USE;
 
+/* ---- what servers send, for the exchanges and for tests ---- */
+
+#define ENGINE_URL_MAX 4096
+
+/* Of the pages of one question, in order. */
+struct engine_pages {
+    bool begun; /* the sink knows the columns */
+    size_t columns;
+    char next[ENGINE_URL_MAX]; /* where the next page is; "": this was the last */
+};
+
+/* One page of Trino's: columns, rows, an error, and where the next one is, also after an error. */
+int engine_read_trino(const struct engine *engine, const char *text, size_t len,
+                      const struct engine_sink *sink, struct engine_pages *pages,
+                      struct fault *fault) MUST_USE;
+
+/* ClickHouse's whole answer to a question that went well. */
+int engine_read_clickhouse(const struct engine *engine, const char *text, size_t len,
+                           const struct engine_sink *sink, struct fault *fault) MUST_USE;
+
 /* ---- between engine.c and the file of an engine ---- */
 
 /* Milliseconds that are left; 0 when there are none, and the fault says so. */

@@ -106,10 +106,10 @@ static json_t *next_line(struct lines *lines, const struct engine *engine, struc
     return line;
 }
 
-static int take_lines(const struct engine *engine, const struct http_answer *answer,
-                      const struct engine_sink *sink, struct fault *fault)
+int engine_read_clickhouse(const struct engine *engine, const char *text, size_t len,
+                           const struct engine_sink *sink, struct fault *fault)
 {
-    struct lines lines = {.at = answer->body.data, .end = answer->body.data + answer->body.len};
+    struct lines lines = {.at = text, .end = text + len};
     json_t *names = next_line(&lines, engine, fault);
     json_t *types = names ? next_line(&lines, engine, fault) : NULL;
     size_t columns = json_array_size(names);
@@ -158,5 +158,5 @@ int engine_ask_clickhouse(const struct engine *engine, struct http *http, const 
         return refuse(engine, &answer, fault);
     if (answer.body.len == 0)
         return 0; /* a statement without a result */
-    return take_lines(engine, &answer, sink, fault);
+    return engine_read_clickhouse(engine, answer.body.data, answer.body.len, sink, fault);
 }

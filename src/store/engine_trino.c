@@ -12,7 +12,6 @@
 /* https://trino.io/docs/current/develop/client-protocol.html */
 
 #define PAGE_MAX (64UL * 1024 * 1024)
-#define URL_MAX_LEN 4096
 #define PAUSE_MS 100 /* after 429, 502, 503, 504: the server is to be asked again */
 #define HEADERS_MAX 6
 
@@ -20,13 +19,10 @@
 struct asking {
     const struct engine *engine;
     struct http *http;
-    const struct engine_sink *sink;
     uint64_t deadline_ns;
     struct http_header headers[HEADERS_MAX];
     size_t header_count;
     char authorization[8 + BASE64_ENCODE_RAW_LENGTH(2 * ENGINE_PART_MAX) + 1];
-    bool begun; /* the sink knows the columns */
-    size_t columns;
 };
 
 static void add_header(struct asking *asking, const char *name, const char *value)
@@ -77,6 +73,9 @@ static int exchange(struct asking *asking, const char *method, const char *url, 
                                              .body = body,
                                              .total_ms = left};
         int r = http_exchange(asking->http, &request, ret, fault);
+        if (r ==
+            -ETIMEDOUT) /* a connection has a limit of its own; where it is the question's, that is said */
+            (void)engine_time_left(asking->engine, asking->deadline_ns, fault);
         if (r < 0)
             return r == -EIO ? -ECONNREFUSED : r;
         if (ret->status != 429 && (ret->status < 502 || ret->status > 504))
@@ -96,7 +95,8 @@ static bool is_number_type(const char *type)
     return false;
 }
 
-static int begin(struct asking *asking, const json_t *columns, struct fault *fault)
+static int begin(const struct engine *engine, const json_t *columns, const struct engine_sink *sink,
+                 struct engine_pages *pages, struct fault *fault)
 {
     size_t count = json_array_size(columns);
     AUTO_FREE struct engine_column *list = calloc(count ? count : 1, sizeof *list);
@@ -107,68 +107,75 @@ static int begin(struct asking *asking, const json_t *columns, struct fault *fau
         const char *name = json_string_value(json_object_get(column, "name"));
         const char *type = json_string_value(json_object_get(column, "type"));
         if (!name || !type)
-            return fault_set(fault, -EIO, "%s: a column without name or type", asking->engine->origin);
+            return fault_set(fault, -EIO, "%s: a column without name or type", engine->origin);
         list[i] = (struct engine_column){.name = name, .is_number = is_number_type(type)};
     }
-    asking->begun = true;
-    asking->columns = count;
-    int r = asking->sink->begin(asking->sink->userdata, list, count);
+    pages->begun = true;
+    pages->columns = count;
+    int r = sink->begin(sink->userdata, list, count);
     return r < 0 ? fault_set(fault, r, "%s", strerror(-r)) : 0;
 }
 
 /* Errors of the question, in the answer to it. */
-static int refuse_error(const struct asking *asking, const json_t *error, struct fault *fault)
+static int refuse_error(const struct engine *engine, const json_t *error, struct fault *fault)
 {
     const char *message = json_string_value(json_object_get(error, "message"));
     const char *type = json_string_value(json_object_get(error, "errorType"));
     bool of_user = type && strcmp(type, "USER_ERROR") == 0;
     char line[512];
     engine_first_line(line, sizeof line, message ? message : "", message ? strlen(message) : 0);
-    return fault_set(fault, of_user ? -EINVAL : -EIO, "%s: %s", asking->engine->origin,
+    return fault_set(fault, of_user ? -EINVAL : -EIO, "%s: %s", engine->origin,
                      line[0] ? line : "the question failed without a message");
 }
 
-static int take_rows(struct asking *asking, const json_t *data, struct fault *fault)
+static int take_rows(const struct engine *engine, const json_t *data, const struct engine_sink *sink,
+                     const struct engine_pages *pages, struct fault *fault)
 {
     size_t index;
     json_t *row;
     json_array_foreach(data, index, row)
     {
-        if (!asking->begun || json_array_size(row) != asking->columns)
-            return fault_set(fault, -EIO, "%s: a row that does not fit its columns", asking->engine->origin);
-        int r = asking->sink->add(asking->sink->userdata, row);
+        if (!pages->begun || json_array_size(row) != pages->columns)
+            return fault_set(fault, -EIO, "%s: a row that does not fit its columns", engine->origin);
+        int r = sink->add(sink->userdata, row);
         if (r < 0)
             return fault_set(fault, r, "%s", strerror(-r));
     }
     return 0;
 }
 
-/* A page: columns, rows, an error, and where the next one is, which goes to `next`; "" at the end. */
-static int take_page(struct asking *asking, const struct http_answer *answer, char next[static URL_MAX_LEN],
+/* Where the next page is: at the same server, as the headers with the password go there. */
+static int take_next(const struct engine *engine, const char *uri, struct engine_pages *pages,
                      struct fault *fault)
 {
+    size_t len = strlen(engine->origin);
+    if (strncmp(uri, engine->origin, len) != 0 || uri[len] != '/' || strlen(uri) >= sizeof pages->next)
+        return fault_set(fault, -EIO, "%s: it sends on to another server, which is not followed",
+                         engine->origin);
+    (void)snprintf(pages->next, sizeof pages->next, "%s", uri);
+    return 0;
+}
+
+int engine_read_trino(const struct engine *engine, const char *text, size_t len,
+                      const struct engine_sink *sink, struct engine_pages *pages, struct fault *fault)
+{
     json_error_t place;
-    json_t *page = json_loadb(answer->body.data ? answer->body.data : "", answer->body.len, 0, &place);
+    json_t *page = json_loadb(text, len, 0, &place);
     const char *uri = json_string_value(json_object_get(page, "nextUri"));
     const json_t *error = json_object_get(page, "error");
     const json_t *columns = json_object_get(page, "columns");
-    size_t origin_len = strlen(asking->engine->origin);
     int r = 0;
-    next[0] = '\0';
+    pages->next[0] = '\0';
     if (!json_is_object(page))
-        r = fault_set(fault, -EIO, "%s: the answer is not Trino's: %s", asking->engine->origin, place.text);
-    else if (uri && (strncmp(uri, asking->engine->origin, origin_len) != 0 || uri[origin_len] != '/' ||
-                     strlen(uri) >= URL_MAX_LEN))
-        r = fault_set(fault, -EIO, "%s: it sends on to another server, which is not followed",
-                      asking->engine->origin);
-    else if (json_is_object(error))
-        r = refuse_error(asking, error, fault);
-    if (r == 0 && !asking->begun && json_is_array(columns))
-        r = begin(asking, columns, fault);
+        r = fault_set(fault, -EIO, "%s: the answer is not Trino's: %s", engine->origin, place.text);
+    else if (uri)
+        r = take_next(engine, uri, pages, fault);
+    if (r == 0 && json_is_object(error))
+        r = refuse_error(engine, error, fault);
+    if (r == 0 && !pages->begun && json_is_array(columns))
+        r = begin(engine, columns, sink, pages, fault);
     if (r == 0)
-        r = take_rows(asking, json_object_get(page, "data"), fault);
-    if (uri && strlen(uri) < URL_MAX_LEN && strncmp(uri, asking->engine->origin, origin_len) == 0)
-        (void)snprintf(next, URL_MAX_LEN, "%s", uri);
+        r = take_rows(engine, json_object_get(page, "data"), sink, pages, fault);
     json_decref(page);
     return r;
 }
@@ -189,24 +196,23 @@ static void give_up(struct asking *asking, const char *next)
 int engine_ask_trino(const struct engine *engine, struct http *http, const char *sql,
                      const struct engine_sink *sink, struct fault *fault)
 {
-    struct asking asking = {.engine = engine,
-                            .http = http,
-                            .sink = sink,
-                            .deadline_ns = clock_monotonic_ns() + engine->timeout_s * NS_PER_S};
+    struct asking asking = {
+        .engine = engine, .http = http, .deadline_ns = clock_monotonic_ns() + engine->timeout_s * NS_PER_S};
     set_headers(&asking);
     struct http_answer answer AUTO_HTTP_ANSWER = HTTP_ANSWER_INIT(PAGE_MAX);
     const struct http_body body = {.data = sql, .len = strlen(sql)};
-    char next[URL_MAX_LEN];
-    (void)snprintf(next, sizeof next, "%s/v1/statement", engine->origin);
-    int r = exchange(&asking, "POST", next, &body, &answer, fault);
-    next[0] = '\0';
+    struct engine_pages pages = {0};
+    char first[ENGINE_PART_MAX + 64];
+    (void)snprintf(first, sizeof first, "%s/v1/statement", engine->origin);
+    int r = exchange(&asking, "POST", first, &body, &answer, fault);
     while (r == 0) {
-        r = take_page(&asking, &answer, next, fault);
-        if (r < 0 || !next[0])
+        const char *text = answer.body.data ? answer.body.data : "";
+        r = engine_read_trino(engine, text, answer.body.len, sink, &pages, fault);
+        if (r < 0 || !pages.next[0])
             break;
-        r = exchange(&asking, "GET", next, NULL, &answer, fault);
+        r = exchange(&asking, "GET", pages.next, NULL, &answer, fault);
     }
-    if (r < 0 && next[0])
-        give_up(&asking, next);
+    if (r < 0 && pages.next[0])
+        give_up(&asking, pages.next);
     return r;
 }

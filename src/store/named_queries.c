@@ -472,9 +472,10 @@ const struct named_query named_queries[] = {
          " ORDER BY 4 DESC, 1, 2, 3\n"
          " LIMIT {limit}",
      .conclude =
-         "A large upload to an address that first-seen also shows is to be taken seriously; to a backup "
-         "or a mirror of yours it is daily work. A server's downloads are no uploads: its clients' "
-         "requests are few, so public servers belong into internal= only on the side that is asked."},
+         "A large upload to an address that first-seen also shows is to be taken seriously; to a backup or a "
+         "mirror of yours it is daily work. A public server with large downloads looks alike: traffic-to "
+         "shows "
+         "whether the other end asked for it."},
     {.name = "beaconing",
      .purpose = "connections that come as regularly as a clock",
      .parameters = {{"min-times", "10", "connections at least", NAMED_COUNT},
