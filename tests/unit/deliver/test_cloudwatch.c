@@ -11,8 +11,7 @@
 
 #include "deliver/deliveries.h"
 #include "deliver/driver.h"
-#include "fake_service.h"
-#include "stream_batch.h"
+#include "stream_scene.h"
 
 #define START 1700000000ULL
 
@@ -100,31 +99,22 @@ static struct fake_answer answer_logs(void *context, const char *action, const j
 }
 
 struct scene {
+    struct stream_scene base;
     struct logs logs;
-    struct fake_service *service;
-    struct stream_batch made;
-    void *driver;
-    uint64_t progress;
-    atomic_bool cancelled;
-    struct batch_interface *refused_of; /* of the last outcome */
 };
 
 static int set_up(void **state)
 {
-    struct scene *scene = calloc(1, sizeof *scene);
-    struct fault fault = {0};
-    for (int i = 0; i < 3; i++)
-        scene->logs.events[i] = json_array();
-    scene->service = fake_service_start(answer_logs, &scene->logs);
-    const struct destination_settings settings = {
+    static const struct destination_settings settings = {
         .target = "/flow/logs",
         .stream_suffix = "reject",
-        .aws = {.service = "logs",
-                .region = "eu-central-1",
-                .endpoint = fake_service_endpoint(scene->service)},
+        .aws = {.service = "logs", .region = "eu-central-1"},
     };
-    assert_int_equal(deliver_cloudwatch_driver.open(&scene->driver, &settings, &fault), 0);
-    stream_batch_init(&scene->made, 1);
+    struct scene *scene = calloc(1, sizeof *scene);
+    for (int i = 0; i < 3; i++)
+        scene->logs.events[i] = json_array();
+    stream_scene_begin(&scene->base, &deliver_cloudwatch_driver, answer_logs, &scene->logs);
+    stream_scene_open(&scene->base, &settings);
     *state = scene;
     return 0;
 }
@@ -132,24 +122,11 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct scene *scene = *state;
-    deliver_cloudwatch_driver.close(scene->driver);
-    fake_service_stop(scene->service);
+    stream_scene_end(&scene->base);
     for (int i = 0; i < 3; i++)
         json_decref(scene->logs.events[i]);
-    stream_batch_done(&scene->made);
-    free(scene->refused_of);
     free(scene);
     return 0;
-}
-
-static struct outcome send_batch(struct scene *scene)
-{
-    struct outcome outcome = {0};
-    deliver_cloudwatch_driver.send(scene->driver, &scene->made.batch, &scene->progress, &scene->cancelled,
-                                   &outcome);
-    free(scene->refused_of);
-    scene->refused_of = outcome.refused_of;
-    return outcome;
 }
 
 /* Every line is in its interface's stream once, those of one start in the order of the batch. */
@@ -158,9 +135,9 @@ static void assert_all_delivered(const struct scene *scene)
     size_t all = 0;
     for (uint32_t stream = 0; stream < 3; stream++)
         all += json_array_size(scene->logs.events[stream]);
-    assert_int_equal(all, scene->made.batch.line_count);
-    for (size_t i = 0; i < scene->made.batch.line_count; i++) {
-        const struct batch_line *line = &scene->made.batch.lines[i];
+    assert_int_equal(all, scene->base.made.batch.line_count);
+    for (size_t i = 0; i < scene->base.made.batch.line_count; i++) {
+        const struct batch_line *line = &scene->base.made.batch.lines[i];
         const json_t *events = scene->logs.events[line->interface];
         const json_t *message;
         size_t at, found = 0;
@@ -177,16 +154,16 @@ static void test_keeps_every_limit(void **state)
 {
     struct scene *scene = *state;
     for (unsigned i = 0; i < 25013; i++) /* more than 10,000 of one stream, starts out of order */
-        stream_batch_add_long(&scene->made, i % 2, START + i * 7919 % 600, 90);
+        stream_batch_add_long(&scene->base.made, i % 2, START + i * 7919 % 600, 90);
     for (unsigned i = 0; i < 11; i++) /* more than a call's bytes; some beyond its span */
-        stream_batch_add_long(&scene->made, 2, START + (10 - i) * 20000, 250000);
-    stream_batch_add_long(&scene->made, 2, START, 1048576 - 26); /* a call by itself */
-    struct outcome outcome = send_batch(scene);
+        stream_batch_add_long(&scene->base.made, 2, START + (10 - i) * 20000, 250000);
+    stream_batch_add_long(&scene->base.made, 2, START, 1048576 - 26); /* a call by itself */
+    struct outcome outcome = stream_scene_send(&scene->base);
     assert_string_equal(outcome.fault.text, "");
     assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
     assert_int_equal(outcome.word, ERROR_NONE);
     assert_int_equal(outcome.rejected.records, 0);
-    assert_int_equal(scene->progress, 25025);
+    assert_int_equal(scene->base.progress, 25025);
     assert_int_equal(scene->logs.creations, 5); /* stream, group, stream again; two more streams */
     assert_all_delivered(scene);
 }
@@ -194,9 +171,9 @@ static void test_keeps_every_limit(void **state)
 static void test_refuses_what_no_call_can_hold(void **state)
 {
     struct scene *scene = *state;
-    stream_batch_add_long(&scene->made, 0, START, 1048576 - 25);
-    stream_batch_add(&scene->made, 0, START, "small");
-    struct outcome outcome = send_batch(scene);
+    stream_batch_add_long(&scene->base.made, 0, START, 1048576 - 25);
+    stream_batch_add(&scene->base.made, 0, START, "small");
+    struct outcome outcome = stream_scene_send(&scene->base);
     assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
     assert_int_equal(outcome.rejected.records, 1);
     assert_int_equal(outcome.rejected.packets, 7);
@@ -208,17 +185,17 @@ static void test_accounts_for_rejected_events(void **state)
 {
     struct scene *scene = *state;
     for (unsigned i = 0; i < 20; i++)
-        stream_batch_add_long(&scene->made, 0, START + i, 90);
+        stream_batch_add_long(&scene->base.made, 0, START + i, 90);
     scene->logs.rejected =
         "{\"expiredLogEventEndIndex\":2,\"tooOldLogEventEndIndex\":5,\"tooNewLogEventStartIndex\":17}";
-    struct outcome outcome = send_batch(scene);
+    struct outcome outcome = stream_scene_send(&scene->base);
     assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
     assert_int_equal(outcome.rejected.records, 8);
     assert_int_equal(outcome.rejected.packets, 8 * 7);
     assert_int_equal(outcome.refused[REFUSAL_EXPIRED], 2);
     assert_int_equal(outcome.refused[REFUSAL_TOO_OLD], 3);
     assert_int_equal(outcome.refused[REFUSAL_TOO_NEW], 3);
-    assert_int_equal(scene->progress, 12);
+    assert_int_equal(scene->base.progress, 12);
     assert_non_null(strstr(outcome.fault.text, "3 events newer"));
     assert_int_equal(outcome.refused_of_count, 3);
     assert_int_equal(outcome.refused_of[0].sum.packets, 8 * 7);
@@ -241,7 +218,7 @@ static struct delivery *open_delivery(const struct scene *scene, uint64_t *ret_t
                         .flow_log_id = "fl-0123456789abcdef0",
                         .aws = {.service = "logs",
                                 .region = "eu-central-1",
-                                .endpoint = fake_service_endpoint(scene->service)}},
+                                .endpoint = fake_service_endpoint(scene->base.service)}},
         .spool_folder = spool_root,
         .spool_max_bytes = 1 << 30,
         .spool_max_age_s = 1ULL << 40,
@@ -320,16 +297,16 @@ static void test_retry_sends_only_the_rest(void **state)
 {
     struct scene *scene = *state;
     for (unsigned i = 0; i < 30011; i++)
-        stream_batch_add_long(&scene->made, 0, START, 60);
+        stream_batch_add_long(&scene->base.made, 0, START, 60);
     scene->logs.fail_at = 4; /* the first finds no stream; two calls get through */
     scene->logs.failure = fake_error(400, "ThrottlingException");
-    struct outcome outcome = send_batch(scene);
+    struct outcome outcome = stream_scene_send(&scene->base);
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     assert_int_equal(outcome.word, ERROR_RATE_LIMITED);
-    assert_int_equal(scene->progress, 20000);
-    outcome = send_batch(scene);
+    assert_int_equal(scene->base.progress, 20000);
+    outcome = stream_scene_send(&scene->base);
     assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
-    assert_int_equal(scene->progress, 30011);
+    assert_int_equal(scene->base.progress, 30011);
     assert_all_delivered(scene);
 }
 
@@ -337,13 +314,13 @@ static struct outcome outcome_of_failure(struct scene *scene, struct fake_answer
 {
     scene->logs.fail_at = scene->logs.calls + 1;
     scene->logs.failure = failure;
-    return send_batch(scene);
+    return stream_scene_send(&scene->base);
 }
 
 static void test_tells_failures_apart(void **state)
 {
     struct scene *scene = *state;
-    stream_batch_add(&scene->made, 0, START, "a line");
+    stream_batch_add(&scene->base.made, 0, START, "a line");
     struct outcome outcome = outcome_of_failure(scene, fake_error(400, "AccessDeniedException"));
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     assert_int_equal(outcome.word, ERROR_ACCESS);
@@ -353,7 +330,7 @@ static void test_tells_failures_apart(void **state)
     outcome = outcome_of_failure(scene, fake_error(400, "InvalidParameterException"));
     assert_int_equal(outcome.kind, OUTCOME_REJECTED);
     assert_int_equal(outcome.refused[REFUSAL_INVALID], 1);
-    scene->made.batch.head.sequence++;
+    scene->base.made.batch.head.sequence++;
     /* Not the service's own word, so no reason to lose records. */
     outcome = outcome_of_failure(scene, (struct fake_answer){.status = 400, .body = strdup("no")});
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
@@ -364,7 +341,7 @@ static void test_tells_failures_apart(void **state)
     outcome = outcome_of_failure(scene, (struct fake_answer){.status = 200});
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     assert_int_equal(json_array_size(scene->logs.events[0]), 0);
-    outcome = send_batch(scene);
+    outcome = stream_scene_send(&scene->base);
     assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
     assert_int_equal(json_array_size(scene->logs.events[0]), 1);
 }

@@ -12,8 +12,7 @@
 
 #include "base/clock.h"
 #include "deliver/driver.h"
-#include "fake_service.h"
-#include "stream_batch.h"
+#include "stream_scene.h"
 
 #define START 1700000000ULL
 #define RECORDS_MAX 100000
@@ -89,32 +88,24 @@ static struct fake_answer answer_stream(void *context, const char *action, const
 }
 
 struct scene {
+    struct stream_scene base;
     struct stream stream;
-    struct fake_service *service;
-    struct stream_batch made;
-    void *driver;
-    uint64_t progress;
-    atomic_bool cancelled;
 };
 
 static void open_driver(struct scene *scene, enum framing framing)
 {
-    struct fault fault = {0};
     const struct destination_settings settings = {
         .target = "flow-stream",
         .framing = framing,
-        .aws = {.service = "firehose",
-                .region = "eu-central-1",
-                .endpoint = fake_service_endpoint(scene->service)},
+        .aws = {.service = "firehose", .region = "eu-central-1"},
     };
-    assert_int_equal(deliver_firehose_driver.open(&scene->driver, &settings, &fault), 0);
+    stream_scene_open(&scene->base, &settings);
 }
 
 static int set_up(void **state)
 {
     struct scene *scene = calloc(1, sizeof *scene);
-    scene->service = fake_service_start(answer_stream, &scene->stream);
-    stream_batch_init(&scene->made, 1);
+    stream_scene_begin(&scene->base, &deliver_firehose_driver, answer_stream, &scene->stream);
     open_driver(scene, FRAMING_RAW_LINE);
     *state = scene;
     return 0;
@@ -123,22 +114,11 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct scene *scene = *state;
-    deliver_firehose_driver.close(scene->driver);
-    fake_service_stop(scene->service);
+    stream_scene_end(&scene->base);
     for (size_t i = 0; i < scene->stream.count; i++)
         free(scene->stream.records[i]);
-    stream_batch_done(&scene->made);
     free(scene);
     return 0;
-}
-
-static struct outcome send_batch(struct scene *scene)
-{
-    struct outcome outcome = {0};
-    deliver_firehose_driver.send(scene->driver, &scene->made.batch, &scene->progress, &scene->cancelled,
-                                 &outcome);
-    free(outcome.refused_of);
-    return outcome;
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -149,7 +129,7 @@ static int compare_texts(const void *a, const void *b)
 /* Every line once, in any order. */
 static void assert_all_delivered(struct scene *scene)
 {
-    const struct batch *batch = &scene->made.batch;
+    const struct batch *batch = &scene->base.made.batch;
     assert_int_equal(scene->stream.count, batch->line_count);
     char **expected = calloc(batch->line_count, sizeof *expected);
     assert_non_null(expected);
@@ -168,22 +148,22 @@ static void test_keeps_every_limit(void **state)
 {
     struct scene *scene = *state;
     for (unsigned i = 0; i < 3001; i++)
-        stream_batch_add_long(&scene->made, i % 3, START, 100);
+        stream_batch_add_long(&scene->base.made, i % 3, START, 100);
     for (unsigned i = 0; i < 9; i++)
-        stream_batch_add_long(&scene->made, 0, START, 1024000); /* four go into a call */
-    struct outcome outcome = send_batch(scene);
+        stream_batch_add_long(&scene->base.made, 0, START, 1024000); /* four go into a call */
+    struct outcome outcome = stream_scene_send(&scene->base);
     assert_string_equal(outcome.fault.text, "");
     assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
-    assert_int_equal(scene->progress, 3010);
+    assert_int_equal(scene->base.progress, 3010);
     assert_all_delivered(scene);
 }
 
 static void test_refuses_what_no_call_can_hold(void **state)
 {
     struct scene *scene = *state;
-    stream_batch_add_long(&scene->made, 0, START, 1024001);
-    stream_batch_add(&scene->made, 0, START, "small");
-    struct outcome outcome = send_batch(scene);
+    stream_batch_add_long(&scene->base.made, 0, START, 1024001);
+    stream_batch_add(&scene->base.made, 0, START, "small");
+    struct outcome outcome = stream_scene_send(&scene->base);
     assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
     assert_int_equal(outcome.rejected.records, 1);
     assert_int_equal(outcome.rejected.packets, 7);
@@ -195,11 +175,11 @@ static void test_sends_only_the_failed_again(void **state)
     struct scene *scene = *state;
     unsigned attempts = 0;
     for (unsigned i = 0; i < 2003; i++)
-        stream_batch_add_long(&scene->made, 0, START, 100);
+        stream_batch_add_long(&scene->base.made, 0, START, 100);
     scene->stream.fail_every = 7;
     scene->stream.failure = "ServiceUnavailableException";
     struct outcome outcome;
-    while ((outcome = send_batch(scene)).kind == OUTCOME_RETRY) {
+    while ((outcome = stream_scene_send(&scene->base)).kind == OUTCOME_RETRY) {
         assert_int_equal(outcome.word, ERROR_RATE_LIMITED);
         assert_true(outcome.not_before_ns > clock_wall_ns() - NS_PER_S);
         assert_true(++attempts < 100);
@@ -213,7 +193,7 @@ static struct outcome outcome_of_failure(struct scene *scene, struct fake_answer
 {
     scene->stream.fail_at = scene->stream.calls + 1;
     scene->stream.call_failure = failure;
-    return send_batch(scene);
+    return stream_scene_send(&scene->base);
 }
 
 static struct outcome outcome_of_answer(struct scene *scene, const char *body)
@@ -235,21 +215,21 @@ static void test_believes_no_wrong_answer(void **state)
         "{\"FailedPutCount\":0,\"RequestResponses\":[7]}",
     };
     struct scene *scene = *state;
-    stream_batch_add(&scene->made, 0, START, "a line");
+    stream_batch_add(&scene->base.made, 0, START, "a line");
     for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
         struct outcome outcome = outcome_of_answer(scene, bodies[i]);
         assert_int_equal(outcome.kind, OUTCOME_RETRY);
         assert_int_equal(outcome.word, ERROR_UNKNOWN);
         assert_string_not_equal(outcome.fault.text, "");
     }
-    assert_int_equal(send_batch(scene).kind, OUTCOME_DELIVERED);
+    assert_int_equal(stream_scene_send(&scene->base).kind, OUTCOME_DELIVERED);
     assert_all_delivered(scene);
 }
 
 static void test_tells_failures_apart(void **state)
 {
     struct scene *scene = *state;
-    stream_batch_add(&scene->made, 0, START, "a line");
+    stream_batch_add(&scene->base.made, 0, START, "a line");
     struct outcome outcome = outcome_of_failure(scene, fake_error(400, "ResourceNotFoundException"));
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     assert_int_equal(outcome.word, ERROR_ACCESS);
@@ -260,7 +240,7 @@ static void test_tells_failures_apart(void **state)
     outcome = outcome_of_failure(scene, fake_error(400, "InvalidArgumentException"));
     assert_int_equal(outcome.kind, OUTCOME_REJECTED);
     assert_int_equal(outcome.refused[REFUSAL_INVALID], 1);
-    scene->made.batch.head.sequence++;
+    scene->base.made.batch.head.sequence++;
     outcome = outcome_of_failure(scene, (struct fake_answer){.status = 400, .body = strdup("no")});
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     assert_int_equal(scene->stream.count, 0);
@@ -269,14 +249,12 @@ static void test_tells_failures_apart(void **state)
 static void test_frames_as_asked(void **state)
 {
     struct scene *scene = *state;
-    stream_batch_add(&scene->made, 0, START, "2 \"a\\b\" -");
-    assert_int_equal(send_batch(scene).kind, OUTCOME_DELIVERED);
-    deliver_firehose_driver.close(scene->driver);
+    stream_batch_add(&scene->base.made, 0, START, "2 \"a\\b\" -");
+    assert_int_equal(stream_scene_send(&scene->base).kind, OUTCOME_DELIVERED);
     open_driver(scene, FRAMING_NEWLINE);
-    assert_int_equal(send_batch(scene).kind, OUTCOME_DELIVERED);
-    deliver_firehose_driver.close(scene->driver);
+    assert_int_equal(stream_scene_send(&scene->base).kind, OUTCOME_DELIVERED);
     open_driver(scene, FRAMING_JSON_MESSAGE);
-    assert_int_equal(send_batch(scene).kind, OUTCOME_DELIVERED);
+    assert_int_equal(stream_scene_send(&scene->base).kind, OUTCOME_DELIVERED);
     assert_int_equal(scene->stream.count, 3);
     assert_string_equal(scene->stream.records[0], "2 \"a\\b\" -");
     assert_string_equal(scene->stream.records[1], "2 \"a\\b\" -\n");
