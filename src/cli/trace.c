@@ -364,7 +364,7 @@ static int answer(struct tracing *tracing, struct fault *fault)
         return r;
     (void)fprintf(stderr,
                   "flowlog diagnose: for at most %" PRIu64
-                  " s the table 'inet %s' marks such packets, at most %d "
+                  " s the table 'inet %s' marks such packets, some %d "
                   "each second, for the kernel to trace them; it goes with this command\n",
                   tracing->options->timeout_s, nftrace_table(tracing->trace), PACKETS_PER_S);
     return wait_for_packets(tracing, fault);

@@ -33,8 +33,11 @@ struct attribution {
     uint64_t round_ends_ns;
     uint32_t generation; /* of the ruleset, our own changes included */
     bool generation_known;
-    uint64_t same_since_s; /* since the epoch: it has been the same ruleset */
-    bool failing;          /* since the last round that could begin */
+    uint64_t same_since_s;   /* since the epoch: it has been the same ruleset */
+    uint64_t packets_before; /* counts.packets when the round began */
+    unsigned pause;          /* windows to go without a round */
+    unsigned next_pause;     /* after a round to which no packet comes: tracing costs every packet a little */
+    bool failing;            /* since the last round that could begin */
     struct attribution_counts counts;
 };
 
@@ -69,6 +72,14 @@ static void end_round(struct attribution *attribution)
     attribution->counts.unknown += nftrace_counts(attribution->trace).unknown;
     nftrace_close(TAKE(attribution->trace));
     attribution->target_count = 0;
+    if (attribution->counts.packets > attribution->packets_before) {
+        attribution->next_pause = 0;
+    } else {
+        attribution->next_pause = attribution->next_pause ? 2 * attribution->next_pause : 1;
+        if (attribution->next_pause > ATTRIBUTION_PAUSE_MAX)
+            attribution->next_pause = ATTRIBUTION_PAUSE_MAX;
+    }
+    attribution->pause = attribution->next_pause;
 }
 
 /*
@@ -309,6 +320,7 @@ static void begin_round(struct attribution *attribution)
     }
     attribution->failing = false;
     attribution->round_ends_ns = clock_monotonic_ns() + ATTRIBUTION_ROUND_S * NS_PER_S;
+    attribution->packets_before = attribution->counts.packets;
     attribution->counts.rounds++;
     look_at_generation(attribution, 1);
 }
@@ -320,6 +332,10 @@ void attribution_take_window(struct attribution *attribution, const struct flow_
     attributed_forget(&attribution->known, now > ATTRIBUTION_AGE_S ? now - ATTRIBUTION_AGE_S : 0);
     if (attribution->trace)
         return;
+    if (attribution->pause) {
+        attribution->pause--;
+        return;
+    }
     choose(attribution, flows);
     if (attribution->target_count)
         begin_round(attribution);

@@ -19,6 +19,7 @@
 #define ATTRIBUTION_ROUND_S 30      /* for so long at most; a round begins when a window has closed */
 #define ATTRIBUTION_PACKETS_PER_S 2 /* of each tuple, that are marked at most */
 #define ATTRIBUTION_ENOUGH 5        /* packets of a tuple */
+#define ATTRIBUTION_PAUSE_MAX 16    /* windows without a round, after rounds to which no packet came */
 #define ATTRIBUTION_AGE_S 600       /* after which a rule is to be seen again */
 
 struct attribution_counts {

@@ -698,12 +698,15 @@ const struct config_key config_keys[] = {
      .help =
          "What fills x-reject-rule. With \"nftrace\", when a minute has ended, the up to 16 tuples that "
          "netfilter rejected most and whose rule is not known are looked at for up to 30 s: a table of the "
-         "daemon's own (inet flowlog_trace_...) lets the kernel trace up to 2 packets of each in a second at "
-         "a hook. Later records of such a flow name the rule, as \"inet filter/input handle 12\" "
-         "(percent-encoded: it is one field), for 10 minutes or until the ruleset changes; packets that are "
-         "traced meanwhile keep it known. No rule and no packet is changed, and the kernel removes the table "
-         "also when the daemon is killed. Where it is not certain the field stays empty: packets of one flow "
-         "met different rules, or the ruleset changed within the minute."},
+         "daemon's own (inet flowlog_trace_...) lets the kernel trace a few packets of each. Later records "
+         "of "
+         "such a flow name the rule, as \"inet filter/input handle 12\" (percent-encoded: it is one field), "
+         "for 10 minutes or until the ruleset changes; packets that are traced meanwhile keep it known. No "
+         "rule and no packet is changed, and the kernel removes the table also when the daemon is killed. "
+         "While it is there, each packet costs the host more (a third of what forwarding a small one does, "
+         "as measured); when none comes that is looked for, the pauses become longer, up to 16 minutes. "
+         "Where it is not certain the field stays empty: packets of one flow met different rules, or the "
+         "ruleset changed within the minute."},
     {.name = NULL},
 };
 

@@ -104,10 +104,10 @@ struct expression {
     struct nlattr *data;
 };
 
-static struct expression begin_expression(struct nlmsghdr *message, const char *name)
+static struct expression begin_expression(struct nlmsghdr *message, uint16_t type, const char *name)
 {
     struct expression expression = {.message = message};
-    expression.element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+    expression.element = mnl_attr_nest_start(message, type);
     mnl_attr_put_strz(message, NFTA_EXPR_NAME, name);
     expression.data = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
     return expression;
@@ -126,18 +126,18 @@ static void put_value(struct nlmsghdr *message, uint16_t type, const void *value
     mnl_attr_nest_end(message, nest);
 }
 
-static void put_meta(struct nlmsghdr *message, uint32_t key, uint16_t register_attribute)
+static void put_meta(struct nlmsghdr *message, uint32_t key, uint32_t into)
 {
-    struct expression expression = begin_expression(message, "meta");
+    struct expression expression = begin_expression(message, NFTA_LIST_ELEM, "meta");
     put_u32(message, NFTA_META_KEY, key);
-    put_u32(message, register_attribute, NFT_REG_1);
+    put_u32(message, NFTA_META_DREG, into);
     end_expression(&expression);
 }
 
-static void put_payload(struct nlmsghdr *message, uint32_t base, uint32_t offset, uint32_t len)
+static void put_payload(struct nlmsghdr *message, uint32_t base, uint32_t offset, uint32_t len, uint32_t into)
 {
-    struct expression expression = begin_expression(message, "payload");
-    put_u32(message, NFTA_PAYLOAD_DREG, NFT_REG_1);
+    struct expression expression = begin_expression(message, NFTA_LIST_ELEM, "payload");
+    put_u32(message, NFTA_PAYLOAD_DREG, into);
     put_u32(message, NFTA_PAYLOAD_BASE, base);
     put_u32(message, NFTA_PAYLOAD_OFFSET, offset);
     put_u32(message, NFTA_PAYLOAD_LEN, len);
@@ -147,7 +147,7 @@ static void put_payload(struct nlmsghdr *message, uint32_t base, uint32_t offset
 static void put_mask(struct nlmsghdr *message, const uint8_t *mask, uint32_t len)
 {
     static const uint8_t none[16];
-    struct expression expression = begin_expression(message, "bitwise");
+    struct expression expression = begin_expression(message, NFTA_LIST_ELEM, "bitwise");
     put_u32(message, NFTA_BITWISE_SREG, NFT_REG_1);
     put_u32(message, NFTA_BITWISE_DREG, NFT_REG_1);
     put_u32(message, NFTA_BITWISE_LEN, len);
@@ -158,19 +158,19 @@ static void put_mask(struct nlmsghdr *message, const uint8_t *mask, uint32_t len
 
 static void put_equals(struct nlmsghdr *message, const void *value, size_t len)
 {
-    struct expression expression = begin_expression(message, "cmp");
+    struct expression expression = begin_expression(message, NFTA_LIST_ELEM, "cmp");
     put_u32(message, NFTA_CMP_SREG, NFT_REG_1);
     put_u32(message, NFTA_CMP_OP, NFT_CMP_EQ);
     put_value(message, NFTA_CMP_DATA, value, len);
     end_expression(&expression);
 }
 
-static void put_limit(struct nlmsghdr *message, uint32_t packets_per_s)
+static void put_limit(struct nlmsghdr *message, uint16_t type, uint32_t packets_per_s, uint32_t burst)
 {
-    struct expression expression = begin_expression(message, "limit");
+    struct expression expression = begin_expression(message, type, "limit");
     put_u64(message, NFTA_LIMIT_RATE, packets_per_s);
     put_u64(message, NFTA_LIMIT_UNIT, 1);
-    put_u32(message, NFTA_LIMIT_BURST, BURST);
+    put_u32(message, NFTA_LIMIT_BURST, burst);
     put_u32(message, NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
     end_expression(&expression);
 }
@@ -178,11 +178,20 @@ static void put_limit(struct nlmsghdr *message, uint32_t packets_per_s)
 static void put_trace(struct nlmsghdr *message)
 {
     const uint8_t on = 1;
-    struct expression expression = begin_expression(message, "immediate");
+    struct expression expression = begin_expression(message, NFTA_LIST_ELEM, "immediate");
     put_u32(message, NFTA_IMMEDIATE_DREG, NFT_REG_1);
     put_value(message, NFTA_IMMEDIATE_DATA, &on, sizeof on);
     end_expression(&expression);
-    put_meta(message, NFT_META_NFTRACE, NFTA_META_SREG);
+    expression = begin_expression(message, NFTA_LIST_ELEM, "meta");
+    put_u32(message, NFTA_META_KEY, NFT_META_NFTRACE);
+    put_u32(message, NFTA_META_SREG, NFT_REG_1);
+    end_expression(&expression);
+}
+
+static void put_address(struct nlmsghdr *message, bool six, bool destination, uint32_t into)
+{
+    uint32_t offset = six ? (destination ? 24 : 8) : (destination ? 16 : 12);
+    put_payload(message, NFT_PAYLOAD_NETWORK_HEADER, offset, six ? 16 : 4, into);
 }
 
 static void put_block(struct nlmsghdr *message, const struct address_block *block, bool destination)
@@ -194,8 +203,7 @@ static void put_block(struct nlmsghdr *message, const struct address_block *bloc
         return;
     for (unsigned bit = 0; bit < block->prefix; bit++)
         mask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-    put_payload(message, NFT_PAYLOAD_NETWORK_HEADER, six ? (destination ? 24 : 8) : (destination ? 16 : 12),
-                len);
+    put_address(message, six, destination, NFT_REG_1);
     if (block->prefix < len * 8)
         put_mask(message, mask, len);
     put_equals(message, block->base.bytes + 16 - len, len);
@@ -206,40 +214,192 @@ static void put_port(struct nlmsghdr *message, int port, uint32_t offset)
     uint16_t wire = htons((uint16_t)port);
     if (port < 0)
         return;
-    put_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offset, sizeof wire);
+    put_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offset, sizeof wire, NFT_REG_1);
     put_equals(message, &wire, sizeof wire);
 }
 
-static void put_rule(struct writer *writer, const char *chain, const struct nftrace_tuple *tuple)
+static struct nlmsghdr *begin_rule(struct writer *writer, const char *chain, bool six,
+                                   struct nlattr **ret_list)
 {
     struct nlmsghdr *message = begin_table_message(writer, NFT_MSG_NEWRULE, NLM_F_APPEND);
-    const uint8_t family = tuple->source.base.family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
-    const uint8_t protocol = (uint8_t)tuple->protocol;
+    const uint8_t family = six ? NFPROTO_IPV6 : NFPROTO_IPV4;
     mnl_attr_put_strz(message, NFTA_RULE_TABLE, writer->options->table);
     mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain);
-    struct nlattr *list = mnl_attr_nest_start(message, NFTA_RULE_EXPRESSIONS);
-    put_meta(message, NFT_META_NFPROTO, NFTA_META_DREG);
+    *ret_list = mnl_attr_nest_start(message, NFTA_RULE_EXPRESSIONS);
+    put_meta(message, NFT_META_NFPROTO, NFT_REG_1);
     put_equals(message, &family, sizeof family);
+    return message;
+}
+
+static void end_rule(struct writer *writer, struct nlmsghdr *message, struct nlattr *list)
+{
+    put_trace(message);
+    mnl_attr_nest_end(message, list);
+    end(writer);
+}
+
+/* Of a tuple that leaves something open. */
+static void put_rule(struct writer *writer, const char *chain, const struct nftrace_tuple *tuple)
+{
+    struct nlattr *list;
+    struct nlmsghdr *message = begin_rule(writer, chain, tuple->source.base.family == 6, &list);
+    const uint8_t protocol = (uint8_t)tuple->protocol;
     put_block(message, &tuple->source, false);
     put_block(message, &tuple->destination, true);
     if (tuple->protocol >= 0) {
-        put_meta(message, NFT_META_L4PROTO, NFTA_META_DREG);
+        put_meta(message, NFT_META_L4PROTO, NFT_REG_1);
         put_equals(message, &protocol, sizeof protocol);
     }
     put_port(message, tuple->source_port, 0);
     put_port(message, tuple->destination_port, 2);
-    put_limit(message, writer->options->packets_per_s);
-    put_trace(message);
+    put_limit(message, NFTA_LIST_ELEM, writer->options->packets_per_s, BURST);
+    end_rule(writer, message, list);
+}
+
+/*
+ * Tuples that leave nothing open are elements of a set, which costs a packet the same for one as for many.
+ * Members of a key take whole registers of 4 bytes. Each element has its own limit, which a packet meets once
+ * at ingress and once at prerouting.
+ */
+struct shape {
+    const char *set;
+    bool six;
+    bool ports;
+};
+
+static const struct shape shapes[] = {
+    {"ports4", false, true}, {"ports6", true, true}, {"plain4", false, false}, {"plain6", true, false}};
+
+enum { HOOKS_MET = 2, KEY_MAX = 16 + 16 + 3 * 4 };
+
+static bool has_shape(const struct nftrace_tuple *tuple, const struct shape *shape)
+{
+    bool six = tuple->source.base.family == 6;
+    uint8_t full = six ? 128 : 32;
+    return six == shape->six && tuple->source.prefix == full && tuple->destination.prefix == full &&
+           tuple->protocol >= 0 && (tuple->source_port >= 0) == shape->ports &&
+           (tuple->destination_port >= 0) == shape->ports;
+}
+
+/* Whether the tuple is an element of a set. */
+static bool is_exact(const struct nftrace_tuple *tuple)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++)
+        if (has_shape(tuple, &shapes[i]))
+            return true;
+    return false;
+}
+
+static bool is_needed(const struct writer *writer, const struct shape *shape)
+{
+    for (size_t i = 0; i < writer->options->tuple_count; i++)
+        if (has_shape(&writer->options->tuples[i], shape))
+            return true;
+    return false;
+}
+
+static uint32_t key_size(const struct shape *shape)
+{
+    return (shape->six ? 32 : 8) + (shape->ports ? 12 : 4);
+}
+
+/* By nft's numbers of types, so that it can list the set. */
+static uint32_t key_type(const struct shape *shape)
+{
+    enum { BITS = 6, IPV4 = 7, IPV6 = 8, PROTOCOL = 12, SERVICE = 13 };
+    uint32_t address = shape->six ? IPV6 : IPV4;
+    uint32_t type = (address << BITS | address) << BITS | PROTOCOL;
+    return shape->ports ? (type << BITS | SERVICE) << BITS | SERVICE : type;
+}
+
+static void put_set(struct writer *writer, const struct shape *shape)
+{
+    struct nlmsghdr *message = begin_table_message(writer, NFT_MSG_NEWSET, NLM_F_EXCL);
+    mnl_attr_put_strz(message, NFTA_SET_TABLE, writer->options->table);
+    mnl_attr_put_strz(message, NFTA_SET_NAME, shape->set);
+    put_u32(message, NFTA_SET_ID, (uint32_t)(shape - shapes) + 1);
+    put_u32(message, NFTA_SET_KEY_TYPE, key_type(shape));
+    put_u32(message, NFTA_SET_KEY_LEN, key_size(shape));
+    end(writer);
+}
+
+static void put_element(struct nlmsghdr *message, const struct shape *shape,
+                        const struct nftrace_tuple *tuple, uint32_t packets_per_s)
+{
+    uint8_t key[KEY_MAX] = {0};
+    uint32_t len = shape->six ? 16 : 4;
+    uint16_t ports[] = {htons((uint16_t)tuple->source_port), htons((uint16_t)tuple->destination_port)};
+    memcpy(key, tuple->source.base.bytes + 16 - len, len);
+    memcpy(key + len, tuple->destination.base.bytes + 16 - len, len);
+    key[2 * len] = (uint8_t)tuple->protocol;
+    for (uint32_t i = 0; shape->ports && i < ARRAY_SIZE(ports); i++)
+        memcpy(key + 2 * len + 4 + 4 * i, &ports[i], sizeof ports[i]);
+    struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+    put_value(message, NFTA_SET_ELEM_KEY, key, key_size(shape));
+    put_limit(message, NFTA_SET_ELEM_EXPR, HOOKS_MET * packets_per_s, HOOKS_MET * BURST);
+    mnl_attr_nest_end(message, element);
+}
+
+static void put_elements(struct writer *writer, const struct shape *shape)
+{
+    struct nlmsghdr *message = begin_table_message(writer, NFT_MSG_NEWSETELEM, 0);
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, writer->options->table);
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, shape->set);
+    put_u32(message, NFTA_SET_ELEM_LIST_SET_ID, (uint32_t)(shape - shapes) + 1);
+    struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+    for (size_t i = 0; i < writer->options->tuple_count; i++)
+        if (has_shape(&writer->options->tuples[i], shape))
+            put_element(message, shape, &writer->options->tuples[i], writer->options->packets_per_s);
     mnl_attr_nest_end(message, list);
     end(writer);
+}
+
+static void put_lookup(struct nlmsghdr *message, const struct shape *shape)
+{
+    struct expression expression = begin_expression(message, NFTA_LIST_ELEM, "lookup");
+    mnl_attr_put_strz(message, NFTA_LOOKUP_SET, shape->set);
+    put_u32(message, NFTA_LOOKUP_SET_ID, (uint32_t)(shape - shapes) + 1);
+    put_u32(message, NFTA_LOOKUP_SREG, NFT_REG32_00);
+    end_expression(&expression);
+}
+
+static void put_set_rule(struct writer *writer, const char *chain, const struct shape *shape)
+{
+    struct nlattr *list;
+    struct nlmsghdr *message = begin_rule(writer, chain, shape->six, &list);
+    uint32_t width = shape->six ? 4 : 1; /* registers of an address */
+    uint32_t next = NFT_REG32_00 + 2 * width;
+    put_address(message, shape->six, false, NFT_REG32_00);
+    put_address(message, shape->six, true, NFT_REG32_00 + width);
+    put_meta(message, NFT_META_L4PROTO, next);
+    if (shape->ports) {
+        put_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, next + 1);
+        put_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, next + 2);
+    }
+    put_lookup(message, shape);
+    end_rule(writer, message, list);
+}
+
+static void put_sets(struct writer *writer)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+        if (!is_needed(writer, &shapes[i]))
+            continue;
+        put_set(writer, &shapes[i]);
+        put_elements(writer, &shapes[i]);
+    }
 }
 
 static void put_marking_chain(struct writer *writer, const char *name, uint32_t hook,
                               const char *const *devices, size_t device_count)
 {
     put_chain(writer, name, hook, devices, device_count);
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++)
+        if (is_needed(writer, &shapes[i]))
+            put_set_rule(writer, name, &shapes[i]);
     for (size_t i = 0; i < writer->options->tuple_count; i++)
-        put_rule(writer, name, &writer->options->tuples[i]);
+        if (!is_exact(&writer->options->tuples[i]))
+            put_rule(writer, name, &writer->options->tuples[i]);
 }
 
 static void put_ingress_chains(struct writer *writer)
@@ -257,7 +417,7 @@ static void put_ingress_chains(struct writer *writer)
 int mark_write(const struct mark_options *options, char *to, size_t size, uint32_t first_sequence,
                uint32_t *ret_messages)
 {
-    if (size <= MESSAGE_ROOM)
+    if (size <= MESSAGE_ROOM || options->tuple_count > NFTRACE_TUPLES_MAX)
         return -ENOSPC;
     struct writer writer = {.options = options, .sequence = first_sequence - 1};
     writer.batch = mnl_nlmsg_batch_start(to, size - MESSAGE_ROOM);
@@ -265,6 +425,7 @@ int mark_write(const struct mark_options *options, char *to, size_t size, uint32
         return -ENOMEM;
     put_frame(&writer, NFNL_MSG_BATCH_BEGIN);
     put_table(&writer);
+    put_sets(&writer);
     put_ingress_chains(&writer);
     put_marking_chain(&writer, "prerouting", NF_INET_PRE_ROUTING, NULL, 0);
     put_marking_chain(&writer, "output", NF_INET_LOCAL_OUT, NULL, 0);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The messages that make our table: base chains that come before all others, with a rule per tuple that sets
- * the packet's trace bit and nothing else. The table belongs to the socket it is made through
+ * The messages that make our table: base chains that come before all others, with rules that set the
+ * packet's trace bit and nothing else. The table belongs to the socket it is made through
  * (NFT_TABLE_F_OWNER): the kernel removes it when that socket is closed, whichever way the process ends.
  */
 
@@ -12,6 +12,8 @@
 
 #include "base/address.h"
 #include "base/macro.h"
+
+enum { NFTRACE_TUPLES_MAX = 64 };
 
 struct nftrace_tuple {
     struct address_block source; /* both of one family */
@@ -27,7 +29,8 @@ struct mark_options {
     size_t tuple_count;
     const char *const *devices; /* at whose ingress hook packets are marked, before netdev rules see them */
     size_t device_count;
-    uint32_t packets_per_s; /* marked at most, by each rule */
+    uint32_t packets_per_s; /* of each tuple that are marked, more or less: twice as many where it meets one
+                               hook alone */
 };
 
 /*

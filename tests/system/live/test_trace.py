@@ -97,7 +97,8 @@ class Trace:
 
     def __init__(self, namespace, source, destination, port, *options, protocol="udp", timeout=5):
         command = [BUILD / "flowlog", "diagnose", "--trace", "--src", source, "--dst", destination]
-        command += ["--port", str(port), "--protocol", protocol, "--timeout", str(timeout), *options]
+        command += ["--port", str(port)] if port else []
+        command += ["--protocol", protocol, "--timeout", str(timeout), *options]
         self.process = namespace.start(*map(str, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.notice = self.process.stderr.readline()
         found = re.search(r"table 'inet (\w+)'", self.notice)
@@ -183,6 +184,17 @@ def test_a_reset_and_a_translated_packet(router):
 
     answer = trace(router.router, ends.a, ends.b, 4010, connect, protocol="tcp")
     assert (answer["verdict"], answer["handle"]) == ("reject", handle_of(router.router, "case reset"))
+
+
+def test_protocols_without_ports(router):
+    """Whole addresses and a protocol are one element of a set."""
+    router.router.nft("table inet t {\nchain f { type filter hook forward priority 0; icmp type echo-request drop; icmpv6 type echo-request drop; }\n}")
+    for ends, protocol, word in ((router.FOUR, "icmp", "icmp"), (router.SIX, "icmpv6", "icmpv6")):
+        run = Trace(router.router, ends.a, ends.b, None, "-o", "json", protocol=protocol)
+        assert "limit rate 40/second" in router.router.run("nft", "list", "table", "inet", run.table)
+        traffic.ping(router.client, ends.b, 1, wait=0.1)
+        answer = json.loads(run.finish())
+        assert answer["rule"] == f"{word} type echo-request drop" and answer["direction"] == "request", answer
 
 
 def test_rules_of_iptables(router):
