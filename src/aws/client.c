@@ -7,8 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <curl/curl.h>
-
 #include "aws/credentials.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -107,7 +105,10 @@ static int call_once(struct aws_client *client, const struct aws_call *call, str
 static bool follow_clock(struct aws_client *client, const struct http_answer *answer)
 {
     char date[64];
-    time_t theirs = curl_getdate(http_answer_header(answer, "date", date, sizeof date), NULL);
+    struct tm parts = {0}; /* RFC 9110's form of dates; all servers send it */
+    if (!strptime(http_answer_header(answer, "date", date, sizeof date), "%a, %d %b %Y %H:%M:%S GMT", &parts))
+        return false;
+    time_t theirs = timegm(&parts);
     if (theirs <= 0)
         return false;
     client->skew_ns = (int64_t)((uint64_t)theirs * NS_PER_S - clock_wall_ns());

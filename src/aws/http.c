@@ -3,13 +3,11 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <curl/curl.h>
-
+#include "aws/curl.h"
 #include "base/cleanup.h"
 
 #define CONNECT_MS 10000
@@ -32,13 +30,6 @@ struct exchange {
     const atomic_bool *cancelled;
 };
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void init_curl(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static int copy_setting(char **ret, const char *text)
 {
     if (!text)
@@ -49,10 +40,13 @@ static int copy_setting(char **ret, const char *text)
 
 int http_new(struct http **ret, const struct http_settings *settings, struct fault *fault)
 {
-    (void)pthread_once(&curl_once, init_curl);
+    const struct curl_functions *library;
+    int r = curl_load(&library, fault);
+    if (r < 0)
+        return r;
     AUTO_HTTP struct http *http = calloc(1, sizeof *http);
     if (!http || copy_setting(&http->proxy, settings->proxy) < 0 ||
-        copy_setting(&http->ca_bundle, settings->ca_bundle) < 0 || !(http->curl = curl_easy_init()))
+        copy_setting(&http->ca_bundle, settings->ca_bundle) < 0 || !(http->curl = library->easy_init()))
         return fault_set(fault, -ENOMEM, "out of memory");
     http->connect_ms = settings->connect_ms ? settings->connect_ms : CONNECT_MS;
     http->stall_s = settings->stall_s ? settings->stall_s : STALL_S;
@@ -62,10 +56,11 @@ int http_new(struct http **ret, const struct http_settings *settings, struct fau
 
 void http_free(struct http *http)
 {
+    const struct curl_functions *library = curl_loaded();
     if (!http)
         return;
     if (http->curl)
-        curl_easy_cleanup(http->curl);
+        library->easy_cleanup(http->curl);
     free(http->proxy);
     free(http->ca_bundle);
     free(http);
@@ -143,9 +138,10 @@ static int on_progress(void *opaque, curl_off_t down_total, curl_off_t down, cur
 /* A header without value is only sent when it is written with a semicolon (CURLOPT_HTTPHEADER). */
 static int add_header(struct curl_slist **list, const char *name, const char *value)
 {
+    const struct curl_functions *library = curl_loaded();
     AUTO_BUF struct buf line = BUF_INIT(HEADER_MAX);
     buf_printf(&line, value[0] ? "%s: %s" : "%s;%s", name, value);
-    struct curl_slist *longer = line.failed ? NULL : curl_slist_append(*list, buf_string(&line));
+    struct curl_slist *longer = line.failed ? NULL : library->slist_append(*list, buf_string(&line));
     explicit_bzero(line.data, line.len);
     if (!longer)
         return -ENOMEM;
@@ -155,18 +151,20 @@ static int add_header(struct curl_slist **list, const char *name, const char *va
 
 static void free_headers(struct curl_slist **list)
 {
+    const struct curl_functions *library = curl_loaded();
     for (struct curl_slist *item = *list; item; item = item->next)
         explicit_bzero(item->data, strlen(item->data));
-    curl_slist_free_all(*list);
+    library->slist_free_all(*list);
 }
 
 static int make_headers(const struct http_request *request, struct curl_slist **list)
 {
+    const struct curl_functions *library = curl_loaded();
     int r = 0;
     for (size_t i = 0; r == 0 && i < request->header_count; i++)
         r = add_header(list, request->headers[i].name, request->headers[i].value);
     /* What curl would add by itself: it waits a second for "100 Continue" of servers that never say it. */
-    struct curl_slist *longer = r == 0 ? curl_slist_append(*list, "Expect:") : NULL;
+    struct curl_slist *longer = r == 0 ? library->slist_append(*list, "Expect:") : NULL;
     if (!longer)
         return -ENOMEM;
     *list = longer;
@@ -175,39 +173,41 @@ static int make_headers(const struct http_request *request, struct curl_slist **
 
 static void set_body(CURL *curl, const struct http_request *request, struct exchange *exchange)
 {
+    const struct curl_functions *library = curl_loaded();
     bool is_head = strcmp(request->method, "HEAD") == 0;
     if (request->body) {
-        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body->len);
-        curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
-        curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
-        curl_easy_setopt(curl, CURLOPT_READDATA, exchange);
-        curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
-        curl_easy_setopt(curl, CURLOPT_SEEKDATA, exchange);
+        library->easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        library->easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body->len);
+        library->easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
+        library->easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
+        library->easy_setopt(curl, CURLOPT_READDATA, exchange);
+        library->easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
+        library->easy_setopt(curl, CURLOPT_SEEKDATA, exchange);
     }
     if (is_head)
-        curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+        library->easy_setopt(curl, CURLOPT_NOBODY, 1L);
     else
-        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+        library->easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
 static void set_limits(const struct http *http, const struct http_request *request)
 {
+    const struct curl_functions *library = curl_loaded();
     CURL *curl = http->curl;
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_ms);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)http->stall_s);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->total_ms);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* keys may hold "/../" */
+    library->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    library->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_ms);
+    library->easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    library->easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)http->stall_s);
+    library->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->total_ms);
+    library->easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    library->easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    library->easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* keys may hold "/../" */
     if (http->ca_bundle)
-        curl_easy_setopt(curl, CURLOPT_CAINFO, http->ca_bundle);
+        library->easy_setopt(curl, CURLOPT_CAINFO, http->ca_bundle);
     if (request->direct)
-        curl_easy_setopt(curl, CURLOPT_PROXY, "");
+        library->easy_setopt(curl, CURLOPT_PROXY, "");
     else if (http->proxy)
-        curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy);
+        library->easy_setopt(curl, CURLOPT_PROXY, http->proxy);
 }
 
 static int exchange_fault(CURLcode code, const struct exchange *exchange, const char *detail, const char *url,
@@ -224,12 +224,14 @@ static int exchange_fault(CURLcode code, const struct exchange *exchange, const 
                          exchange->answer->body.max);
     if (code == CURLE_OPERATION_TIMEDOUT)
         error = -ETIMEDOUT;
-    return fault_set(fault, error, "%.*s: %s", (int)len, url, detail[0] ? detail : curl_easy_strerror(code));
+    return fault_set(fault, error, "%.*s: %s", (int)len, url,
+                     detail[0] ? detail : curl_loaded()->easy_strerror(code));
 }
 
 int http_exchange(struct http *http, const struct http_request *request, struct http_answer *ret,
                   struct fault *fault)
 {
+    const struct curl_functions *library = curl_loaded();
     CLEANUP(free_headers) struct curl_slist *headers = NULL;
     struct exchange exchange = {.body = request->body, .answer = ret, .cancelled = request->cancelled};
     char detail[CURL_ERROR_SIZE] = "";
@@ -238,25 +240,25 @@ int http_exchange(struct http *http, const struct http_request *request, struct 
     buf_clear(&ret->body);
     if (make_headers(request, &headers) < 0)
         return fault_set(fault, -ENOMEM, "out of memory");
-    curl_easy_reset(curl); /* keeps its connections */
-    curl_easy_setopt(curl, CURLOPT_URL, request->url);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
+    library->easy_reset(curl); /* keeps its connections */
+    library->easy_setopt(curl, CURLOPT_URL, request->url);
+    library->easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    library->easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+    library->easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    library->easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
+    library->easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    library->easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
+    library->easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    library->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    library->easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
     set_limits(http, request);
     set_body(curl, request, &exchange);
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+    CURLcode code = library->easy_perform(curl);
+    library->easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
     if (code != CURLE_OK)
         return exchange_fault(code, &exchange, detail, request->url, fault);
     long status = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    library->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     ret->status = (unsigned)status;
     if (status / 100 == 2 && request->body && exchange.sent < request->body->len)
         return fault_set(fault, -EIO, "%s: HTTP %ld before it had the whole request", request->url, status);

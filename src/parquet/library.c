@@ -1,47 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parquet/library.h"
 
-#include <dlfcn.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <string.h>
+#include <stddef.h>
 
+#include "base/dynamic.h"
 #include "base/macro.h"
 
-#define LIBRARY "libduckdb.so" /* found by the run path of the program */
-
-static const struct {
-    const char *name;
-    size_t offset;
-} rows[] = {
+static const struct dynamic_function rows[] = {
 #define X(function) {"duckdb_" #function, offsetof(struct duckdb_functions, function)},
     DUCKDB_FUNCTIONS(X)
 #undef X
 };
 
-static int look_up(void *library, struct duckdb_functions *to, struct fault *fault)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        void *address = dlsym(library, rows[i].name);
-        if (!address)
-            return fault_set(fault, -ELIBACC, "%s lacks %s: it is not of the version flowlog was built for",
-                             LIBRARY, rows[i].name);
-        memcpy((char *)to + rows[i].offset, &address, sizeof address);
-    }
-    return 0;
-}
-
 static int load(struct duckdb_functions *to, struct fault *fault)
 {
-    void *library = dlopen(LIBRARY, RTLD_LAZY | RTLD_LOCAL);
-    if (!library)
-        return fault_set(fault, -ELIBACC, "Parquet and SQL need DuckDB's library, which cannot be loaded: %s",
-                         dlerror());
-    int r = look_up(library, to, fault);
-    if (r < 0)
-        (void)dlclose(library);
-    return r;
+    static const char *const libraries[] = {"libduckdb.so", NULL}; /* found by the run path of the program */
+    return dynamic_load(to, libraries, rows, ARRAY_SIZE(rows), "Parquet and SQL need DuckDB's library",
+                        fault);
 }
 
 /* Filled once, under the mutex, and never changed. */
