@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/logs_actions.h"
 #include "base/cleanup.h"
@@ -46,8 +47,10 @@ static void tell(void *userdata, const char *line)
 bool logs_open(struct logs_call *call, uint64_t since_s, uint64_t until_s, struct logs_session *ret)
 {
     struct fault fault = {0};
+    /* The daemon makes the folder with its first window. */
+    bool is_there = access(call->host->store, F_OK) == 0;
     const struct sources_options options = {
-        .store = call->host->store, .since_s = since_s, .until_s = until_s, .tell = tell};
+        .store = is_there ? call->host->store : NULL, .since_s = since_s, .until_s = until_s, .tell = tell};
     int r = sources_open(&ret->sources, &options, &fault);
     if (r == 0) {
         const struct flow_session_options flow = {.sources = ret->sources,

@@ -376,7 +376,7 @@ int sources_open(struct sources **ret, const struct sources_options *options, st
     int r = 0;
     for (size_t i = 0; r == 0 && i < options->from_count; i++)
         r = add(sources, options->from[i], fault);
-    if (options->from_count == 0)
+    if (options->from_count == 0 && options->store)
         r = add_path(sources, options->store, fault);
     if (r < 0)
         return r;

@@ -39,7 +39,7 @@ struct source_file {
 struct sources_options {
     const char *const *from; /* NULL or none: the store */
     size_t from_count;
-    const char *store;         /* folder of the data set that is read where nothing else is named */
+    const char *store; /* folder of the data set that is read where nothing else is named; NULL: no records */
     uint64_t since_s, until_s; /* what holds no records of it by its name is not opened; 0, UINT64_MAX: all */
     const char *endpoint;      /* of S3 and CloudWatch Logs; NULL: as the SDKs find it */
     const char *region;        /* likewise */
