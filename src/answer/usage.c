@@ -18,9 +18,10 @@ struct need_key {
 
 _Static_assert(sizeof(struct need_key) == sizeof(void *) + 8 + 16 + 8, "the key has no padding");
 
-void usage_init(struct usage *usage)
+void usage_init(struct usage *usage, bool counts_only)
 {
     *usage = (struct usage){
+        .counts_only = counts_only,
         .rules = {.key_size = sizeof(const struct policy_rule *), .max_count = RULES_MAX},
         .needs = {.key_size = sizeof(struct need_key), .max_count = NEEDS_MAX},
     };
@@ -133,7 +134,7 @@ void usage_note(struct usage *usage, const struct policy_interface *interface,
         totals_add(&use->all, totals);
         use->alone += count == 1;
     }
-    if (count)
+    if (count && !usage->counts_only)
         note_need(usage, narrowest(admitting, count), packet, totals);
 }
 

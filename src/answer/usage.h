@@ -36,9 +36,10 @@ struct usage {
     struct totals *need_totals; /* owned; by number */
     size_t need_capacity;
     uint64_t not_held; /* flows whose need there was no memory for */
+    bool counts_only;  /* nobody asks for needs */
 };
 
-void usage_init(struct usage *usage);
+void usage_init(struct usage *usage, bool counts_only);
 void usage_done(struct usage *usage);
 
 /*

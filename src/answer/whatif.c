@@ -289,8 +289,8 @@ static int run_all(struct run *run, struct fault *fault)
 int whatif_run(const struct whatif_options *options, struct whatif *ret, struct fault *fault)
 {
     *ret = (struct whatif){0};
-    usage_init(&ret->before);
-    usage_init(&ret->after);
+    usage_init(&ret->before, false);
+    usage_init(&ret->after, true);
     struct run run = {
         .options = options,
         .found = ret,
