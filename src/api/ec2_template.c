@@ -108,7 +108,7 @@ static void add_column(json_t *columns, const char *field, const char *type)
     char name[64];
     char made[80];
     size_t i = 0;
-    for (; field[i] && i < sizeof name - 1; i++)
+    for (; i < sizeof name - 1 && field[i]; i++)
         name[i] = field[i] == '-' ? '_' : field[i];
     name[i] = '\0';
     (void)snprintf(made, sizeof made, "%s", name);

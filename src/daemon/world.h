@@ -46,8 +46,8 @@ void world_close(struct world *world);
 /* To be called every few seconds: takes over address ranges that have changed. */
 void world_refresh(struct world *world);
 
-/* identity_source.tell */
-void world_tell(void *world, const struct topology_rule *rule, const struct link *link,
+/* identity_source.tell; the context is the world. */
+void world_tell(void *context, const struct topology_rule *rule, const struct link *link,
                 struct identity_told *ret);
 
 /* What records of the interface say beside its identity; after each change of either. */
@@ -56,6 +56,7 @@ void world_describe(struct world *world, struct interface *interface);
 /* Before the records of a window: where addresses are that flows may come from or go to. -ENOMEM. */
 int world_prepare(struct world *world, const struct registry *registry) MUST_USE;
 
-/* An emit_completer; call world_prepare() before, while the registry stays as it is. */
-void world_complete(void *world, const struct interface *interface, const struct flow *flow,
+/* An emit_completer, the context is the world; call world_prepare() before, while the registry stays as it
+ * is. */
+void world_complete(void *context, const struct interface *interface, const struct flow *flow,
                     struct record *record);

@@ -130,7 +130,7 @@ static void cut(struct aws_ranges *ranges, const struct range *list, size_t coun
         key high;
         uint8_t service;
         uint8_t rank; /* of the winner so far */
-    } stack[DEEPEST];
+    } stack[DEEPEST] = {0};
     size_t depth = 0;
     begin_interval(ranges, 0, NOBODY);
     for (size_t i = 0; i <= count; i++) {

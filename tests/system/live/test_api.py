@@ -468,7 +468,7 @@ def test_rude_requests(world):
     daemon.stop()
 
 
-CYCLES = int(os.environ.get("FLOWLOG_CYCLES", "300"))
+CYCLES = int(os.environ.get("FLOWLOG_CYCLES", "60"))
 
 
 def test_many_cycles(world):
@@ -488,7 +488,7 @@ def test_many_cycles(world):
         files = sum(1 for _ in daemon.state.rglob("*"))
         return (len(list((process / "fd").iterdir())), int(status["Threads"]), files), int(status["VmRSS"].split()[0])
 
-    cycle(min(CYCLES, 100))
+    cycle(min(CYCLES, 60))
     before, memory = measure()
     cycle(CYCLES)
     lab.wait_for(lambda: measure()[0] <= before, what="nothing left behind")
