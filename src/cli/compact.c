@@ -102,8 +102,8 @@ static int print_counts(const struct command *command, const struct compact_coun
 static int run(const struct command *command, int argc, char **argv)
 {
     struct settings settings = {.wait_s = 60};
-    struct compact_settings compact;
-    struct compact_counts counts;
+    struct compact_settings compact = {0};
+    struct compact_counts counts = {0};
     struct fault fault = {0};
     int operands;
     int status;

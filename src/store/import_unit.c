@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/num.h"
 #include "store/dataset.h"
 
 #define UNITS "import"
@@ -64,6 +65,7 @@ void import_unit_abandon(const struct import_unit *unit)
 }
 
 #define HEX_MAX 40
+#define HEX_DIGITS 16 /* of each half */
 
 static void print_identity(char to[static HEX_MAX], const struct source_identity *identity)
 {
@@ -162,7 +164,8 @@ static int place_files(const char *folder, const char *store, const json_t *docu
 
 static bool parse_identity(const char *text, struct source_identity *ret)
 {
-    return text && strlen(text) == 32 && sscanf(text, "%16" SCNx64 "%16" SCNx64, &ret->high, &ret->low) == 2;
+    return text && strlen(text) == 2 * HEX_DIGITS && num_parse_hex(text, HEX_DIGITS, &ret->high) &&
+           num_parse_hex(text + HEX_DIGITS, HEX_DIGITS, &ret->low);
 }
 
 /* Owned. A list that is not there is an empty one. */

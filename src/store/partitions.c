@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/partitions.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -296,6 +297,7 @@ static int flush(struct partitions *partitions, struct partition *partition, str
     if (r < 0)
         return r;
     struct open_file *file = partition->file;
+    assert(file);
     file->used = ++partitions->clock;
     if (partition->first_slot < file->first_slot)
         file->first_slot = partition->first_slot;
@@ -437,6 +439,7 @@ static int find_partition(struct partitions *partitions, const struct partition 
         if (r < 0)
             return r;
     }
+    assert(partitions->last);
     partitions->last->used = ++partitions->clock;
     return 0;
 }
@@ -472,6 +475,7 @@ int partitions_add(struct partitions *partitions, const struct partition_origin 
     if (r < 0)
         return r;
     struct partition *partition = partitions->last;
+    assert(partition);
     size_t text_bytes = row_group_text_bytes(partition->rows);
     if (row_group_add(partition->rows, record) < 0)
         return fault_set(fault, -ENOMEM, "out of memory");
