@@ -10,17 +10,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 class Authority:
-    """A certificate authority, and a server certificate for some addresses signed by it."""
+    """A certificate authority, and a server certificate for some addresses and names signed by it."""
 
-    def __init__(self, folder, addresses=("127.0.0.1",)):
+    def __init__(self, folder, addresses=("127.0.0.1",), names=()):
         self.key, self.bundle, self.server = ec.generate_private_key(ec.SECP256R1()), folder / "ca.pem", folder / "server.pem"
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "flowlog test authority")])
         authority = self._sign(name, name, self.key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
         self.bundle.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "s3")])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(one)) for one in addresses])
-        certificate = self._sign(subject, name, key.public_key(), names)
+        stands_for = [x509.IPAddress(ipaddress.ip_address(one)) for one in addresses] + [x509.DNSName(one) for one in names]
+        certificate = self._sign(subject, name, key.public_key(), x509.SubjectAlternativeName(stands_for))
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         private = key.private_bytes(encoding, form, serialization.NoEncryption())
         self.server.write_bytes(private + certificate.public_bytes(encoding))

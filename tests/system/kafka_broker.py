@@ -12,15 +12,21 @@ CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
 READ_SECONDS = 60
 USER, PASSWORD = "flowlog", "secret of the test"
 
+# With `authority`, an authority.Authority: a listener with its server's certificate.
+_TLS_PROPERTIES = """\
+listener.name.ssl.ssl.keystore.type=PEM
+listener.name.ssl.ssl.keystore.location={certificate}
+"""
+
 _JAVA = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{JARS}/*"]
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
-listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL
+listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}{tls}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl}{tls}
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
 user_{user}="{password}";
@@ -35,10 +41,10 @@ transaction.state.log.min.isr=1
 class Broker:
     """Started; close() ends it and leaves its data, start() goes on with them."""
 
-    def __init__(self, folder, namespace=None):
+    def __init__(self, folder, namespace=None, authority=None):
         assert (JARS / "made-from").exists(), "scripts/kafka has not fetched the broker"
         self.folder, self.namespace, self.server = pathlib.Path(folder), namespace, None
-        self.port, self.sasl_port = services.free_port(), services.free_port()
+        self.port, self.sasl_port, self.tls_port = services.free_port(), services.free_port(), services.free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.properties = self.folder / "server.properties"
         self.properties.write_text(
@@ -49,7 +55,9 @@ class Broker:
                 user=USER,
                 password=PASSWORD,
                 folder=self.folder,
+                tls=f",SSL://127.0.0.1:{self.tls_port}" if authority else "",
             )
+            + (_TLS_PROPERTIES.format(certificate=authority.server) if authority else "")
         )
         format_storage = [*_JAVA, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(self.properties)]
         subprocess.run(format_storage, check=True, capture_output=True, timeout=60)

@@ -8,12 +8,18 @@ import time
 import pytest
 
 import kafka_broker
+from authority import Authority
 from delivering import Delivery, finish, interface, number
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    made = kafka_broker.Broker(tmp_path_factory.mktemp("kafka"))
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory, authority):
+    made = kafka_broker.Broker(tmp_path_factory.mktemp("kafka"), authority=authority)
     yield made
     made.close()
 
@@ -75,6 +81,20 @@ def test_json_to_a_broker_that_wants_a_password(tmp_path, broker):
     counts = Delivery(tmp_path / "wrong", destination, **options).run(1, 10, wait_s=5)
     assert (counts["waiting"], counts["word"]) == (10, "Access error"), counts
     assert "wrong" not in counts["log"] + counts["error"]
+
+
+def test_over_tls_to_a_broker_whose_certificate_is_known(tmp_path, broker, authority):
+    broker.make_topic("tls")
+    destination, options = f"kafka://127.0.0.1:{broker.tls_port}/tls", {"security-protocol": "ssl"}
+    counts = Delivery(tmp_path / "known", destination, ca_bundle=str(authority.bundle), **options).run(1, 1000)
+    assert counts["delivered"] == 1000, counts
+    assert_once_and_in_order(broker.read("tls"), 1000)
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other")
+    counts = Delivery(tmp_path / "unknown", destination, ca_bundle=str(other.bundle), **options).run(1, 10, wait_s=5)
+    assert (counts["waiting"], counts["delivered"]) == (10, 0), counts
+    assert "certificate" in counts["error"].lower(), counts
+    assert len(broker.read("tls")) == 1000
 
 
 def test_a_topic_that_comes_later(tmp_path, broker):

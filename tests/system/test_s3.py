@@ -4,6 +4,7 @@
 import base64
 import gzip
 import hashlib
+import io
 import json
 import random
 import re
@@ -88,6 +89,40 @@ def test_what_is_asked_of_s3(moto, bucket, tmp_path):
     assert item["StorageClass"] == "STANDARD_IA"
 
 
+def parquet_objects(client, bucket, codec):
+    """The probe's records of all Parquet objects, read by pyarrow."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is in build-venv (scripts/venv)")
+    found = []
+    for key, item in objects(client, bucket).items():
+        assert NAME.fullmatch(key.replace(".log.parquet", ".log.gz")) and key.endswith(".log.parquet"), key
+        assert item["ContentType"] == "application/vnd.apache.parquet"
+        file = parquet.ParquetFile(io.BytesIO(item["Body"].read()))
+        assert {file.metadata.row_group(0).column(i).compression for i in range(14)} == {codec}
+        found += file.read().to_pylist()
+    return found
+
+
+@pytest.mark.parametrize(("codec", "name"), [({}, "ZSTD"), ({"codec": "gzip"}, "GZIP")], ids=["default", "gzip"])
+def test_parquet(moto, bucket, tmp_path, codec, name):
+    delivery = delivering.Delivery(tmp_path, f"s3://{bucket[0]}", endpoint=moto.endpoint, file_format="parquet", **codec)
+    assert delivery.run(3, 1009)["delivered"] == 3 * 1009
+    records = parquet_objects(bucket[1], bucket[0], name)
+    assert sorted(record["bytes"] for record in records) == list(range(3 * 1009))
+    for record in records:
+        assert record["interface_id"] == f"eni-{record['bytes'] % 1009 % 5}"
+        assert (record["srcaddr"], record["dstport"], record["log_status"]) == ("10.0.0.1", 443, "OK")
+
+
+def test_bucket_in_the_host_name(moto, bucket, tmp_path):
+    """Virtual-host addressing; names below localhost are loopback by themselves."""
+    endpoint = f"http://localhost:{moto.port}"
+    delivery = delivering.Delivery(tmp_path, f"s3://{bucket[0]}/v", endpoint=endpoint, addressing="virtual")
+    counts = delivery.run(1, 101, wait_s=10)
+    assert counts["delivered"] == 101, counts
+    (key,) = objects(bucket[1], bucket[0])
+    assert key.startswith("v/AWSLogs/")
+
+
 def test_large_objects_go_in_parts(moto, bucket, tmp_path):
     name, client = bucket
     delivery = delivering.Delivery(tmp_path, f"s3://{name}", endpoint=moto.endpoint)
@@ -143,6 +178,16 @@ def test_another_server_that_verifies(s3rver, tmp_path, monkeypatch):
     assert delivery.run(2, 503)["delivered"] == 1006
     found = {key: item["Body"].read() for key, item in objects(client, "flow-logs").items()}
     check_numbers([line for key in found if key.startswith("p + q=ü/") for line in lines(found[key])], 1006)
+
+
+def test_parquet_at_another_server(s3rver, tmp_path, monkeypatch):
+    monkeypatch.setattr(services, "credentials", lambda: S3RVER_KEYS)
+    keys = {"aws_access_key_id": "S3RVER", "aws_secret_access_key": "S3RVER", "region_name": "us-east-1"}
+    client = services.client("s3", s3rver.endpoint, **keys)
+    client.create_bucket(Bucket="columns")
+    delivery = delivering.Delivery(tmp_path, "s3://columns", endpoint=s3rver.endpoint, file_format="parquet")
+    assert delivery.run(2, 503)["delivered"] == 1006
+    assert sorted(record["bytes"] for record in parquet_objects(client, "columns", "ZSTD")) == list(range(1006))
 
 
 def test_parts_at_another_server(s3rver, large):

@@ -27,7 +27,8 @@ DOCUMENT = {
                 "egress": {**SIDE, "seen": 777}, "closes": True, "difference": None, "log-status": "OK", "lost-long": 8,
                 "reasons": [{"reason": "NO_SOCKET", "direction": "ingress", "packets": 4}]}],
     "flow-logs": [{"id": "fl-0a", "name": None, "destination": "file:///srv/logs", "records": 12, "objects": 2,
-                   "waiting": 1, "last-object": "a.log.gz", "refused": {"too-new": 0, "too-old": 7, "expired": 2}, "deliver-logs-status": "FAILED",
+                   "waiting": 1, "last-object": "a.log.gz", "refused": {"too-new": 0, "too-old": 7, "expired": 2},
+                   "deliver-logs-status": "FAILED",
                    "error": "disk\u001b[31m full"}],
 }
 
