@@ -8,7 +8,7 @@
  * one, rows of an interface and pair of addresses stand together. Equal records in equal order give equal
  * bytes.
  *
- * Encoded by our own code: DuckDB's COPY, which this is compatible with, takes three to six times as long and
+ * Encoded by our own code: DuckDB's COPY, which this is compatible with, takes two to eight times as long and
  * four times the memory. A row group being gathered takes at most 40 MiB.
  */
 
