@@ -12,7 +12,7 @@ void thrift_varint(struct buf *to, uint64_t value)
 
 static void zigzag(struct buf *to, int64_t value)
 {
-    thrift_varint(to, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+    thrift_varint(to, (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0));
 }
 
 /* Ids here are below 16 more than the one before, which takes one byte. */
