@@ -186,7 +186,7 @@ def test_as_at_aws_by_a_role_through_a_proxy(host, start, tmp_path, monkeypatch)
     proxy = Proxy(host.host, authority, bucket.moto)
     role = "arn:aws:iam::123456789012:role/writer"
     entry = {"name": "s3", "interval": 60, "format": "all", "destination": f"s3://{BUCKET}/p", "role-arn": role,
-             "external-id": "known to both", "proxy": proxy.url, "ca-bundle": str(authority.bundle)}
+             "external-id": "known:to/both", "proxy": proxy.url, "ca-bundle": str(authority.bundle)}
     try:
         daemon, ends = start(host.host, [interface("eth0")], flow_logs=[entry]), host.ends(4)
         with traffic.UdpSink(host.host, ends.b, PORT):
@@ -200,7 +200,7 @@ def test_as_at_aws_by_a_role_through_a_proxy(host, start, tmp_path, monkeypatch)
     assumed = [body.decode() for target, *_, body in proxy.seen if target == f"{sts_host}:443"]
     assert len(assumed) == 1 and "Action=AssumeRole" in assumed[0]
     assert "RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fwriter" in assumed[0]
-    assert "ExternalId=known%20to%20both" in assumed[0]
+    assert "ExternalId=known%3Ato%2Fboth" in assumed[0]
     puts = [(path, headers) for target, method, path, headers, _ in proxy.seen
             if target == f"{bucket_host}:443" and method == "PUT"]
     assert puts and all(path.startswith("/p/AWSLogs/") for path, _ in puts)
