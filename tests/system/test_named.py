@@ -2,6 +2,7 @@
 """Named queries: each finds what is planted, nothing in quiet traffic, and says what Python says, on every engine."""
 
 import csv
+import functools
 import io
 import json
 import os
@@ -28,6 +29,7 @@ def flowlog(*arguments):
     return subprocess.run([BUILD / "flowlog", *arguments], capture_output=True, timeout=120, check=False, text=True)
 
 
+@functools.cache
 def sql_of(engine, name, *parameters):
     done = flowlog("query", name, *parameters, "--print-sql", "--engine", engine)
     assert done.returncode == 0 and not done.stderr, done.stderr
