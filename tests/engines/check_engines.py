@@ -20,8 +20,8 @@ import pyspark.sql
 import questions
 import services
 import test_named
-from test_named import data  # noqa: F401, a fixture
 
+data = test_named.data  # a fixture
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 
 
@@ -113,7 +113,7 @@ def define(engine, *arguments):
 
 
 @pytest.mark.parametrize("form", ["planted", "default"])
-def test_same_rows(data, engine, form):  # noqa: F811
+def test_same_rows(data, engine, form):
     """Parquet with all columns, and text of the default format."""
     define(engine, "--location", data / form)
     records = questions.planted()
@@ -178,7 +178,7 @@ def test_athena_tables_on_hive(engine, tmp_path):
         {"n": len(questions.planted())}]
 
 
-def test_flowlog_asks(data, engine):  # noqa: F811
+def test_flowlog_asks(data, engine):
     """The happy path of --engine: every named query through flowlog's own client, in each form."""
     if engine.name != "trino":
         pytest.skip("Spark has no such protocol")
