@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/num.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define DIGITS_WITHOUT_OVERFLOW 19
@@ -107,4 +108,9 @@ size_t num_format_u64(char *to, uint64_t number)
     else
         at[-1] = (char)('0' + number);
     return len;
+}
+
+double num_read_double(const char *text)
+{
+    return strtod(text, NULL);
 }

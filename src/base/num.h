@@ -15,6 +15,9 @@ bool num_parse_u64(const char *text, size_t len, uint64_t max, uint64_t *ret);
 /* The same for lower-case hexadecimal digits, at most 16 of them. */
 bool num_parse_hex(const char *text, size_t len, uint64_t *ret);
 
+/* What printf has printed as a number, read back. */
+double num_read_double(const char *text);
+
 /* Writes the digits without a NUL; returns how many (at most NUM_U64_MAX_LEN). */
 size_t num_format_u64(char *to, uint64_t number);
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/num.h"
+
 #define MICROS 1000000
 #define DAY_SECONDS 86400
 
@@ -35,7 +37,7 @@ static bool read_integer(const void *data, duckdb_type type, uint32_t row, __int
 {
     switch (type) {
     case DUCKDB_TYPE_TINYINT:
-        *ret = ((const int8_t *)data)[row];
+        *ret = (int16_t)((const int8_t *)data)[row];
         return true;
     case DUCKDB_TYPE_SMALLINT:
         *ret = ((const int16_t *)data)[row];
@@ -92,13 +94,12 @@ static void print_number(__int128 number, uint8_t scale, char to[static CELL_TEX
 /* The shortest text that reads back as the same number, of a float or a double. */
 static void print_float(double number, bool is_double, char to[static CELL_TEXT_MAX])
 {
-    double back;
     int digits = is_double ? 15 : 6;
     int most = is_double ? 17 : 9;
     do
         (void)snprintf(to, CELL_TEXT_MAX, "%.*g", digits, number);
     while (digits++ < most &&
-           (sscanf(to, "%lf", &back) != 1 || (is_double ? back != number : (float)back != (float)number)));
+           (is_double ? num_read_double(to) != number : (float)num_read_double(to) != (float)number));
 }
 
 /* RFC 3339; the zone only where the type has one. */
