@@ -123,7 +123,7 @@ static int read_manifest(struct dataset *dataset, struct fault *fault)
     int r = 0;
     while (r == 0) {
         AUTO_FREE uint64_t *numbers = NULL;
-        size_t count;
+        size_t count = 0;
         r = dataset_list_manifests(dataset->folder, &numbers, &count, fault);
         if (r < 0 || count == 0)
             return r;

@@ -193,7 +193,7 @@ static void print_entry(struct buf *text, const struct import_entry *entry)
         buf_printf(text, "%016" PRIx64 "%016" PRIx64 " 0 0 -\n", entry->also[i].high, entry->also[i].low);
     buf_printf(text, "%016" PRIx64 "%016" PRIx64 " %" PRIu64 " %" PRIu64 " ", entry->identity.high,
                entry->identity.low, entry->records, entry->bad_lines);
-    for (size_t i = 0; entry->name[i] && i < NAME_MAX_SHOWN; i++)
+    for (size_t i = 0; i < NAME_MAX_SHOWN && entry->name[i]; i++)
         buf_char(text, iscntrl((unsigned char)entry->name[i]) ? '?' : entry->name[i]);
     buf_char(text, '\n');
 }

@@ -46,7 +46,7 @@ int upkeep_make_store(const char *folder, struct fault *fault)
 {
     char made[PATH_MAX];
     AUTO_FREE uint64_t *numbers = NULL;
-    size_t count;
+    size_t count = 0;
     int r = dataset_print_own(made, folder, "made");
     if (r < 0)
         return fault_set(fault, r, "%s: path too long", folder);
@@ -231,7 +231,7 @@ static void empty_made(const struct upkeep *upkeep)
 static int settle_once(struct upkeep *upkeep, struct fault *fault)
 {
     AUTO_FREE uint64_t *numbers = NULL;
-    size_t count;
+    size_t count = 0;
     struct manifest manifest = {0};
     int r = dataset_list_manifests(upkeep->folder, &numbers, &count, fault);
     if (r < 0 || count == 0)
@@ -277,7 +277,7 @@ int upkeep_wait(struct upkeep *upkeep, uint64_t patience_ns, const atomic_bool *
 int upkeep_begin(struct upkeep *upkeep, const struct manifest *changes, struct fault *fault)
 {
     AUTO_FREE uint64_t *numbers = NULL;
-    size_t count;
+    size_t count = 0;
     int r = dataset_list_manifests(upkeep->folder, &numbers, &count, fault);
     if (r < 0)
         return r;

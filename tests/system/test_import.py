@@ -22,17 +22,6 @@ from storing import (
 SAMPLES = ROOT / "tests/golden/flowlogs"
 
 
-@pytest.fixture(scope="session")
-def kill_at(tmp_path_factory):
-    """kill_at(n): the environment in which flowlog is killed at its n-th change of the disk."""
-    library = tmp_path_factory.mktemp("kill") / "kill_at.so"
-    source = pathlib.Path(__file__).parent / "kill_at.c"
-    subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-fPIC", "-shared", "-Wall", "-Werror", "-o", library, source],
-                   check=True)
-    return lambda n: {"LD_PRELOAD": str(library), "KILL_AT": str(n), "PATH": "/usr/bin:/bin",
-                      "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"}
-
-
 def counts(done):
     """Bad lines, records, inputs imported, known, failed: what the last line on standard error says."""
     return [int(number) for number in re.findall(r"\d+", done.stderr.splitlines()[-1])]

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from storing import HOUR, KILLED, STRIDE, answered, files, flowlog, kill_steps, once, seen, write_log
-from test_import import bring, kill_at  # noqa: F401 (a fixture)
+from test_import import bring
 
 NAME = "123456789012_vpcflowlogs_eu-central-1_fl-1_20231114T23{:02}Z_{:08x}.log.parquet"
 
@@ -56,7 +56,7 @@ def test_usage(arguments, status, words):
     assert words in flowlog("compact", *arguments, status=status).stderr
 
 
-def test_killed_at_each_step(logs, tmp_path, kill_at):  # noqa: F811
+def test_killed_at_each_step(logs, tmp_path, kill_at):
     """Between any two steps flowlog finds each record once; the next round goes on, and leaves no more than it should."""
     def attempt(n):
         store = tmp_path / f"store{n}"
