@@ -51,6 +51,9 @@ void logs_close(struct logs_session *session);
 /* Columns of every row as texts, NULL for what is null; false ends the visit. */
 typedef bool logs_visitor(void *context, const char *const *texts, size_t count);
 
+/* A number of at least 0; what is none, or NULL, is 0. */
+int64_t logs_whole(const char *text);
+
 /* `names`, unless it is NULL, gets those of the columns before the first row. False after logs_fail(). */
 bool logs_ask(struct logs_call *call, struct logs_session *session, const char *sql, logs_visitor *names,
               logs_visitor *visit, void *context) MUST_USE;

@@ -85,8 +85,8 @@ static bool add_event(void *context, const char *const *texts, size_t count)
         page->more = true;
         return false;
     }
-    int64_t second = strtoll(texts[0], NULL, 10);
-    int64_t ingested = texts[3] ? strtoll(texts[3], NULL, 10) : second;
+    int64_t second = logs_whole(texts[0]);
+    int64_t ingested = texts[3] ? logs_whole(texts[3]) : second;
     page->bytes += bytes;
     page->at_last = second == page->last_second ? page->at_last + 1 : 1;
     page->last_second = second;
@@ -188,7 +188,7 @@ static bool read_page(struct reading *reading)
 
 static bool take_number(void *context, const char *const *texts, size_t count)
 {
-    *(uint64_t *)context = texts[0] ? strtoull(texts[0], NULL, 10) : 0;
+    *(uint64_t *)context = (uint64_t)logs_whole(texts[0]);
     return true;
 }
 

@@ -89,7 +89,7 @@ static bool add_stream(void *context, const char *const *texts, size_t count)
         return false;
     }
     for (size_t i = 0; i < ARRAY_SIZE(seconds) && i + 1 < count; i++)
-        seconds[i] = texts[i + 1] ? strtoll(texts[i + 1], NULL, 10) : 0;
+        seconds[i] = logs_whole(texts[i + 1]);
     char rest[1024];
     (void)snprintf(rest, sizeof rest, ":log-stream:%s", texts[0]);
     (void)json_array_append_new(

@@ -93,7 +93,7 @@ static bool take_row(void *context, const char *const *texts, size_t count)
 
 static bool take_count(void *context, const char *const *texts, size_t count)
 {
-    *(uint64_t *)context = texts[0] ? strtoull(texts[0], NULL, 10) : 0;
+    *(uint64_t *)context = (uint64_t)logs_whole(texts[0]);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "api/logs_actions.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "parquet/vector.h"
 
 #define THREADS 1 /* the daemon's work comes first */
@@ -37,6 +38,14 @@ bool logs_is_group(struct logs_call *call)
 json_t *logs_arn(const struct logs_host *host, const char *rest)
 {
     return json_sprintf("arn:aws:logs:%s:%s:log-group:%s%s", host->region, host->account, host->group, rest);
+}
+
+int64_t logs_whole(const char *text)
+{
+    uint64_t number = 0;
+    if (text)
+        (void)!num_parse_u64(text, strlen(text), INT64_MAX, &number);
+    return (int64_t)number;
 }
 
 static void tell(void *userdata, const char *line)

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "insights/sql.h"
@@ -169,13 +168,16 @@ static int read_name(struct reader *reader, struct pattern_field *ret)
     return ret->len ? 0 : fail(reader, "the name of a field is missing");
 }
 
+/* 5, -5, 5.25 */
 static bool is_number(const struct buf *text)
 {
-    char *end = NULL;
-    struct buf copy AUTO_BUF = BUF_INIT(PATTERN_MAX);
-    buf_append(&copy, text->data, text->len);
-    (void)strtod(buf_string(&copy), &end);
-    return copy.len && strspn(copy.data, "+-.0123456789eE") == copy.len && !*end;
+    const char *at = text->data, *end = at + text->len;
+    size_t digits = 0, points = 0;
+    for (at += text->len && *at == '-'; at < end && (isdigit((unsigned char)*at) || *at == '.'); at++) {
+        digits += *at != '.';
+        points += *at == '.';
+    }
+    return at == end && digits && points <= 1;
 }
 
 static void put_number_comparison(const struct reader *reader, int index, const char *sign,
