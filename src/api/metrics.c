@@ -161,7 +161,7 @@ static const struct metric metrics_table[] = {
     {"flowlog_delivery_refused_records", METRIC_COUNTER, FLOW_LOG(refused_too_new), .unit = "records",
      .label = "cause=\"too-new\"",
      .help = "Those of them that the destination gave a reason for: its clock (\"too-new\"), its limits "
-             "(\"too-old\", \"too-large\"), how long it keeps what it gets (\"expired\"), none of these "
+             "(\"too-old\", \"too-large\"), how long it keeps what came (\"expired\"), none of these "
              "(\"invalid\")."},
     {"flowlog_delivery_refused_records", METRIC_COUNTER, FLOW_LOG(refused_too_old), .unit = "records",
      .label = "cause=\"too-old\""},

@@ -5,8 +5,8 @@
 
 #include "cli/command.h"
 #include "cli/rows.h"
-#include "store/engine.h"
-#include "store/named.h"
+#include "query/engine.h"
+#include "query/named.h"
 
 /* Whether an operand is a query's name rather than SQL: SQL has a space or a parenthesis. */
 bool named_is_name(const char *operand);

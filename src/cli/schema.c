@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "store/definition.h"
+#include "query/definition.h"
 
 #define OUTPUT_MAX (1024 * 1024)
 

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "store/engine.h"
-#include "store/named.h"
+#include "query/engine.h"
+#include "query/named.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "base/fault.h"
-#include "store/dialect.h"
+#include "query/dialect.h"
 
 struct http; /* aws/http.h */
 

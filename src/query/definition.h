@@ -10,8 +10,8 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "query/dialect.h"
 #include "record/format.h"
-#include "store/dialect.h"
 
 enum definition_files {
     DEFINITION_BY_LOCATION, /* what the folder holds; Parquet where it cannot be looked into */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/named.h"
+#include "query/named.h"
 
 /*
  * The rows. Every SQL text keeps to what DuckDB, Trino, Spark and ClickHouse understand alike: groups by

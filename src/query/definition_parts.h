@@ -4,7 +4,7 @@
 /* What the files of definition.c share. */
 
 #include "parquet/row_group.h"
-#include "store/definition.h"
+#include "query/definition.h"
 
 /* How text files end. */
 #define DEFINITION_ENDINGS 5

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/named.h"
+#include "query/named.h"
 
 #include <errno.h>
 #include <inttypes.h>

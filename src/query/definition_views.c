@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/definition_parts.h"
+#include "query/definition_parts.h"
 
 /* Views of DuckDB and ClickHouse over files. */
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/macro.h"
-#include "store/definition_parts.h"
+#include "query/definition_parts.h"
 
 /* Tables of Athena, Trino and Spark, which take Hive's partitions. */
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/num.h"
-#include "store/engine.h"
+#include "query/engine.h"
 
 /* https://clickhouse.com/docs/interfaces/http. Settings are left alone, as a user who may only read cannot
  * change them. */

@@ -13,8 +13,8 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "query/dialect.h"
 #include "record/field.h"
-#include "store/dialect.h"
 
 enum named_type {
     NAMED_COUNT,     /* a whole number */

@@ -7,7 +7,7 @@
 #include "aws/http.h"
 #include "base/clock.h"
 #include "base/macro.h"
-#include "store/engine.h"
+#include "query/engine.h"
 
 /* https://trino.io/docs/current/develop/client-protocol.html */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/dialect.h"
+#include "query/dialect.h"
 
 #include <string.h>
 

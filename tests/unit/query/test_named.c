@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/macro.h"
-#include "store/named.h"
+#include "query/named.h"
 
 #define SQL_ROOM (256 * 1024)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/engine.h"
+#include "query/engine.h"
 
 #include <errno.h>
 #include <stdint.h>
