@@ -68,10 +68,10 @@ static void print_finding(struct buf *buf, const struct finding *finding)
         member(buf, "Rule", finding->rule);
     if (totals->flows)
         buf_printf(buf,
-                   "<dt>Traffic</dt><dd>%" PRIu64 " flows, %" PRIu64 " packets, %" PRIu64
+                   "<dt>Traffic</dt><dd>%" PRIu64 " flow%s, %" PRIu64 " packets, %" PRIu64
                    " bytes, %s to %s</dd>\n",
-                   totals->flows, totals->packets, totals->bytes, clock_format_utc(first, totals->first_s),
-                   clock_format_utc(last, totals->last_s));
+                   totals->flows, totals->flows == 1 ? "" : "s", totals->packets, totals->bytes,
+                   clock_format_utc(first, totals->first_s), clock_format_utc(last, totals->last_s));
     member(buf, "What to do", finding->todo);
     buf_text(buf, "</dl>\n");
     if (finding->record_count) {

@@ -3,6 +3,7 @@
 
 import html.parser
 import json
+import subprocess
 
 import pytest
 
@@ -152,6 +153,22 @@ def test_the_page(tmp_path):
     assert page.links == [] and "script" not in page.tags and page.tags.count("article") == len(rows)
     assert all(row["title"] in text and row["todo"] in text for row in rows)
     assert any(evil in row["title"] for row in rows)
+
+
+def test_the_page_in_a_browser(tmp_path):
+    """Chromium shows what was found as text: it runs nothing of it."""
+    evil = "sg-<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
+    write(tmp_path, documents(SecurityGroups=[group(evil, [rule("tcp", 22)], ALL_OUT)],
+                              NetworkInterfaces=[interface(groups=[evil])]))
+    file = tmp_path / "page.html"
+    rows = findings(tmp_path, line(CLIENT, OWN, 40000, 22), "--html", file)
+    shown = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/browser",
+                            "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=60,
+                           check=True).stdout
+    page = Page(shown)
+    assert page.tags.count("article") == len(rows) and "img" not in page.tags and "script" not in page.tags
+    assert "taken" not in "".join(page.words).split("High")[0] and "<title>Findings in flow logs</title>" in shown
+    assert any(evil in word for word in page.words)
 
 
 @pytest.mark.parametrize("level, status", [("never", 0), ("high", 0), ("medium", 1), ("info", 1)])
