@@ -324,18 +324,15 @@ const struct command command_timeline = {
     .name = "timeline",
     .summary = "Lay the flows of a host or a pair beside the lines of logs, in the order of time",
     .operands = "[FILE...]",
-    .details = "Shows flows with the lines of other files between them. Times are understood as RFC 3339 and "
-               "its relatives,\n"
-               "syslog's (the year is the one that brings it nearest to the flows), Apache's and nginx's, "
-               "journalctl's short-iso,\n"
-               "seconds to nanoseconds since the epoch, and in JSON lines by members such as time, timestamp "
-               "or ts. A time\n"
-               "without a zone is UTC, or with --local-time of this host's. A line without a time belongs to "
-               "the line before\n"
-               "it; those that have none before them are told on standard error.\n\n"
-               "Without --since and --until, lines are shown from a minute before the first flow to a minute "
-               "after the last. The\n"
-               "exit status is 1 when there is no flow.",
+    .details =
+        "Shows flows with the lines of other files between them. Times are understood as RFC 3339 and its\n"
+        "relatives, syslog's (the year is the one that brings it nearest to the flows), Apache's and\n"
+        "nginx's, journalctl's short-iso, seconds to nanoseconds since the epoch, and in JSON lines by\n"
+        "members such as time, timestamp or ts. A time without a zone is UTC, or with --local-time of\n"
+        "this host's. A line without a time belongs to the line before it; those that have none before\n"
+        "them are told on standard error.\n\n"
+        "Without --since and --until, lines are shown from a minute before the first flow to a minute\n"
+        "after the last. The exit status is 1 when there is no flow.",
     .example = "flowlog timeline --host 10.0.1.5 --peer 10.0.2.7 --from records.log --with /var/log/app.log",
     .outcome = "shows the flows between the two beside the log of the application",
     .options = options,
