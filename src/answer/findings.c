@@ -371,9 +371,11 @@ static bool covers(const struct policy_rule *wide, const struct policy_rule *nar
 static const struct policy_rule *covering_rule(const struct policy_group *group, size_t at)
 {
     const struct policy_rule *rules = group->rules.items;
-    for (size_t i = 0; i < group->rules.count; i++)
-        if (covers(&rules[i], &rules[at]) && !(covers(&rules[at], &rules[i]) && i > at))
+    for (size_t i = 0; i < group->rules.count; i++) {
+        bool alike = covers(&rules[at], &rules[i]);
+        if (covers(&rules[i], &rules[at]) && !(alike && i > at))
             return &rules[i];
+    }
     return NULL;
 }
 

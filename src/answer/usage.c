@@ -140,9 +140,9 @@ void usage_note(struct usage *usage, const struct policy_interface *interface,
 
 struct rule_use usage_of(const struct usage *usage, const struct policy_rule *rule)
 {
+    static const struct rule_use unused;
     uint32_t number = numbering_find(&usage->rules, &rule);
-    return number == NUMBER_NONE || number >= usage->use_capacity ? (struct rule_use){0}
-                                                                  : usage->uses[number];
+    return number == NUMBER_NONE || number >= usage->use_capacity ? unused : usage->uses[number];
 }
 
 struct need usage_need(const struct usage *usage, uint32_t number)

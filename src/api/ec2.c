@@ -420,7 +420,7 @@ unsigned ec2_answer(const struct ec2_host *host, const struct query *query, unsi
     }
     const struct action *action = find_action(&call);
     json_t *answer = action ? run(&call, action, rights) : NULL;
-    if (call.upload)
+    if (call.upload && action)
         json_object_set_new(call.upload, "action", json_string(action->name));
     *ret_upload = call.upload;
     return answer ? answer_with(action->name, answer, ret) : ec2_refuse(&call.error, ret);

@@ -57,12 +57,13 @@ static void add_object(struct reading *reading)
 {
     struct listing *listing = reading->listing;
     struct listing_object *objects = grow(listing->objects, listing->object_count, sizeof *objects);
+    if (objects)
+        listing->objects = objects; /* also when nothing is added: the old rows are gone */
     if (!objects || !reading->object.key) {
         reading->failed = true;
         free(reading->object.key);
         free(reading->object.etag);
     } else {
-        listing->objects = objects;
         objects[listing->object_count++] = reading->object;
     }
     reading->object = (struct listing_object){0};
@@ -73,12 +74,13 @@ static void add_prefix(struct reading *reading)
     struct listing *listing = reading->listing;
     char *text = take_text(reading);
     char **prefixes = grow(listing->prefixes, listing->prefix_count, sizeof *prefixes);
+    if (prefixes)
+        listing->prefixes = prefixes;
     if (!prefixes || !text) {
         reading->failed = true;
         free(text);
         return;
     }
-    listing->prefixes = prefixes;
     prefixes[listing->prefix_count++] = text;
 }
 

@@ -97,8 +97,8 @@ static void give_to_owner(const char *state)
 /* Without a daemon: one that is to listen beyond this host wants a key before it starts. A new object. */
 static int create_in_folder(const char *state, const char *rights, json_t **ret, struct fault *fault)
 {
-    struct access_keys *keys;
-    const json_t *key;
+    struct access_keys *keys = NULL;
+    const json_t *key = NULL;
     int r = file_make_folders(state, 0750, fault);
     if (r == 0)
         r = access_keys_open(&keys, state, fault);

@@ -629,7 +629,7 @@ static const struct config_key api_destination_keys[] = {
      .required = true,
      .words = "cloud-watch-logs|s3|kinesis-data-firehose",
      .help = "The LogDestinationType that the entry is about."},
-#include "daemon/config_service_keys.inc"
+#include "daemon/config_service_keys.inc" // NOLINT(readability-duplicate-include): for another table
     {.name = NULL},
 };
 

@@ -21,6 +21,6 @@ void log_reader_close(struct log_reader *reader);
 int log_reader_fd(const struct log_reader *reader);
 void log_reader_reap(struct log_reader *reader);
 
-/* `host` but for its queries; all is copied. The answer is at once one of `answer` where it cannot begin. */
+/* `host` but for its queries; all is copied. *ret becomes the answer where it cannot begin. */
 void log_reader_begin(struct log_reader *reader, const struct logs_host *host, const char *target,
-                      const struct http_request *request, struct http_answer *answer);
+                      const struct http_request *request, struct http_answer *ret);

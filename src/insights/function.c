@@ -63,7 +63,7 @@ static const struct function functions[] = {
 static bool takes(const struct function *function, size_t arguments)
 {
     size_t named = strcspn(function->arguments, "*");
-    return arguments == named || (function->arguments[named] && arguments > named);
+    return arguments == named || (arguments > named && function->arguments[named]);
 }
 
 const struct function *function_find(const char *name, size_t arguments, bool *ret_named)

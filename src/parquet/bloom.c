@@ -55,8 +55,7 @@ int bloom_write(const struct dictionary *texts, struct buf *to, uint64_t *ret_by
     memset(blocks, 0, bytes);
     to->len += bytes;
     for (uint32_t i = 0; i < texts->count; i++) {
-        const char *text = dictionary_bytes(texts, i);
-        insert(blocks, block_count, text ? XXH64(text, texts->texts[i].len, 0) : 0);
+        insert(blocks, block_count, hash_xxh64(dictionary_bytes(texts, i), texts->texts[i].len));
     }
     *ret_bytes = to->len - begin;
     return 0;
