@@ -11,6 +11,7 @@
 
 #include "api/ec2_actions.h"
 #include "base/num.h"
+#include "base/words.h"
 
 #define VERSION "2016-11-15"
 #define NAMESPACE "http://ec2.amazonaws.com/doc/" VERSION "/"
@@ -214,24 +215,15 @@ static bool name_matches(const char *pattern, const char *name, uint64_t *index)
     return !*pattern && !*name;
 }
 
-static bool is_word(const char *words, const char *value)
-{
-    size_t len = strlen(value);
-    for (const char *at = strstr(words, value); len && at; at = strstr(at + 1, value))
-        if ((at == words || at[-1] == '|') && (at[len] == '|' || !at[len]))
-            return true;
-    return false;
-}
-
 static bool is_allowed(const struct parameter *row, const char *value)
 {
     size_t len = strlen(value);
     uint64_t number;
     switch (row->type) {
     case PARAMETER_BOOL:
-        return is_word("true|false", value);
+        return words_find("true|false", value, len) >= 0;
     case PARAMETER_CHOICE:
-        return is_word(row->words, value);
+        return words_find(row->words, value, len) >= 0;
     case PARAMETER_NUMBER:
         return num_parse_u64(value, len, row->max, &number) && number >= row->min;
     default:

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/logs_actions.h"
+#include "base/words.h"
 
 #define NUMBER_MAX 9007199254740991 /* that JSON's readers agree on: 2^53 - 1 */
 
@@ -162,15 +163,6 @@ bool logs_flag(const struct logs_call *call, const char *name, bool otherwise)
     return json_is_boolean(member) ? json_is_true(member) : otherwise;
 }
 
-static bool is_word(const char *words, const char *value)
-{
-    size_t len = strlen(value);
-    for (const char *at = words; *at; at += strcspn(at, "|"), at += *at == '|')
-        if (strcspn(at, "|") == len && memcmp(at, value, len) == 0)
-            return true;
-    return false;
-}
-
 static bool has_type(const struct member *member, const json_t *value)
 {
     size_t i;
@@ -227,7 +219,7 @@ static bool check_member(struct logs_call *call, const struct member *member)
         logs_fail(call, "SerializationException", "'%s' is of the wrong type", member->name);
         return false;
     }
-    if (member->words && !is_word(member->words, json_string_value(value))) {
+    if (member->words && words_find(member->words, json_string_value(value), json_string_length(value)) < 0) {
         logs_fail(call, "InvalidParameterException",
                   "1 validation error detected: Value '%.200s' at '%s' failed to satisfy constraint: Member "
                   "must satisfy enum value set: [%s]",

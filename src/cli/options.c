@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "base/num.h"
+#include "base/words.h"
 
 static const struct option *find_long(const struct option *options, const char *name, size_t len)
 {
@@ -36,16 +37,10 @@ static int refuse_unknown(const struct option *options, const char *argument, si
 
 static int store_choice(const struct option *option, const char *value, unsigned *ret, struct fault *fault)
 {
-    const char *word = option->metavar;
-    for (unsigned i = 0;; i++) {
-        size_t len = strcspn(word, "|");
-        if (strlen(value) == len && memcmp(word, value, len) == 0) {
-            *ret = i;
-            return 0;
-        }
-        if (word[len] == '\0')
-            break;
-        word += len + 1;
+    int place = words_find(option->metavar, value, strlen(value));
+    if (place >= 0) {
+        *ret = (unsigned)place;
+        return 0;
     }
     return fault_set(fault, -EINVAL, "--%s: '%s' is none of %s", option->name, value, option->metavar);
 }

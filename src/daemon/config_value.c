@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/num.h"
+#include "base/words.h"
 #include "daemon/config_keys.h"
 #include "record/json.h"
 
@@ -17,27 +18,6 @@ static void *value_at(const struct config_key *key, const void *base)
 static size_t *count_at(const struct config_key *key, const void *base)
 {
     return (size_t *)((char *)base + key->count_offset);
-}
-
-/* The word and its length, by its place in "a|b|c"; NULL behind the last. */
-static const char *word_at(const char *words, unsigned index, size_t *len)
-{
-    for (; index > 0 && words; index--) {
-        words = strchr(words, '|');
-        words = words ? words + 1 : NULL;
-    }
-    *len = words ? strcspn(words, "|") : 0;
-    return words;
-}
-
-static int find_word(const char *words, const char *text, size_t len)
-{
-    size_t word_len;
-    const char *word;
-    for (unsigned i = 0; (word = word_at(words, i, &word_len)); i++)
-        if (word_len == len && memcmp(word, text, len) == 0)
-            return (int)i;
-    return -1;
 }
 
 static int set_text(const struct config_key *key, char **to, const char *text, size_t len,
@@ -56,7 +36,7 @@ static int set_text(const struct config_key *key, char **to, const char *text, s
 static int set_number(const struct config_key *key, uint64_t *to, const char *text, size_t len)
 {
     uint64_t number;
-    if (key->words && find_word(key->words, text, len) < 0)
+    if (key->words && words_find(key->words, text, len) < 0)
         return -EINVAL;
     if (!num_parse_u64(text, len, key->words ? UINT64_MAX : key->max, &number) || number < key->min)
         return -EINVAL;
@@ -87,7 +67,7 @@ static int set_quantity(const struct config_key *key, uint64_t *to, const char *
 
 static int set_bool(bool *to, const char *text, size_t len)
 {
-    int word = find_word("false|true", text, len);
+    int word = words_find("false|true", text, len);
     if (word < 0)
         return -EINVAL;
     *to = word == 1;
@@ -96,7 +76,7 @@ static int set_bool(bool *to, const char *text, size_t len)
 
 static int set_word(const struct config_key *key, unsigned *to, const char *text, size_t len)
 {
-    int word = find_word(key->words, text, len);
+    int word = words_find(key->words, text, len);
     if (word < 0)
         return -EINVAL;
     if (key->type == KEY_FLAGS)
@@ -239,9 +219,9 @@ static void print_words(const char *words, const char *last_separator, struct bu
     size_t len;
     size_t next_len;
     const char *word;
-    for (unsigned i = 0; (word = word_at(words, i, &len)); i++) {
+    for (unsigned i = 0; (word = words_at(words, i, &len)); i++) {
         if (i > 0)
-            buf_text(buf, word_at(words, i + 1, &next_len) ? ", " : last_separator);
+            buf_text(buf, words_at(words, i + 1, &next_len) ? ", " : last_separator);
         buf_append(buf, word, len);
     }
 }
@@ -308,7 +288,7 @@ static void print_flags(const struct config_key *key, unsigned flags, struct buf
     const char *word;
     const char *separator = "";
     buf_char(buf, '[');
-    for (unsigned i = 0; (word = word_at(key->words, i, &len)); i++) {
+    for (unsigned i = 0; (word = words_at(key->words, i, &len)); i++) {
         if (!(flags & 1U << i))
             continue;
         buf_text(buf, separator);
@@ -351,7 +331,7 @@ static void print_scalar(const struct config_key *key, const void *base, struct 
         buf_text(buf, *(const bool *)value ? "true" : "false");
         break;
     case KEY_CHOICE:
-        word = word_at(key->words, *(const unsigned *)value, &len);
+        word = words_at(key->words, *(const unsigned *)value, &len);
         buf_append(buf, word, len);
         break;
     case KEY_FLAGS:

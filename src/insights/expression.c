@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/num.h"
+#include "base/words.h"
 #include "insights/function.h"
 #include "insights/sql.h"
 
@@ -97,8 +98,10 @@ static const struct {
 
 static bool is_one_of(const struct lexer *lexer, const char *words)
 {
-    for (const char *at = words; *at; at += strcspn(at, "|"), at += *at == '|')
-        if (strcspn(at, "|") == lexer->token.len && strncasecmp(at, lexer->token.text, lexer->token.len) == 0)
+    size_t len;
+    const char *word;
+    for (unsigned i = 0; (word = words_at(words, i, &len)); i++)
+        if (len == lexer->token.len && strncasecmp(word, lexer->token.text, len) == 0)
             return true;
     return false;
 }
