@@ -59,6 +59,12 @@ void buf_append(struct buf *buf, const void *data, size_t len)
     buf->len += len;
 }
 
+void buf_join(struct buf *buf, const struct buf *other)
+{
+    buf_append(buf, other->data, other->len);
+    buf->failed |= other->failed;
+}
+
 void buf_text(struct buf *buf, const char *text)
 {
     buf_append(buf, text, strlen(text));

@@ -38,6 +38,7 @@ void buf_wipe(struct buf *buf);
 char *buf_reserve(struct buf *buf, size_t more) MUST_USE;
 
 void buf_append(struct buf *buf, const void *data, size_t len);
+void buf_join(struct buf *buf, const struct buf *other); /* its contents, and its failure */
 void buf_text(struct buf *buf, const char *text);
 void buf_char(struct buf *buf, char c);
 void buf_u64(struct buf *buf, uint64_t number);

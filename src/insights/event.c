@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "insights/event.h"
 
+#include "parquet/schema.h"
 #include "record/format.h"
 
 void event_put_message(struct buf *to)
@@ -9,10 +10,9 @@ void event_put_message(struct buf *to)
     format_set_default(&format);
     buf_text(to, "concat_ws(' ', '2'"); /* the version, whatever that of the store is */
     for (size_t i = 1; i < format.count; i++) {
-        buf_text(to, ", coalesce(CAST(\"");
-        for (const char *at = field_catalogue[format.fields[i]].name; *at; at++)
-            buf_char(to, *at == '-' ? '_' : *at);
-        buf_text(to, "\" AS VARCHAR), '-')");
+        char name[COLUMN_NAME_MAX];
+        buf_printf(to, ", coalesce(CAST(\"%s\" AS VARCHAR), '-')",
+                   schema_column_name(name, format.fields[i]));
     }
     buf_char(to, ')');
 }

@@ -23,18 +23,12 @@ void value_done(struct value *value)
     buf_done(&value->sql);
 }
 
-static void append(struct buf *to, const struct buf *text)
-{
-    buf_append(to, text->data, text->len);
-    to->failed |= text->failed;
-}
-
 /* The value's SQL becomes before + itself + after. */
 static void surround(struct value *value, const char *before, const char *after)
 {
     struct buf sql = BUF_INIT(EXPRESSION_SQL_MAX);
     buf_text(&sql, before);
-    append(&sql, &value->sql);
+    buf_join(&sql, &value->sql);
     buf_text(&sql, after);
     buf_done(&value->sql);
     value->sql = sql;
@@ -55,7 +49,7 @@ static const struct {
 static void convert(struct value *value, const char *const around[static 2], struct buf *to)
 {
     buf_text(to, around[0]);
-    append(to, &value->sql);
+    buf_join(to, &value->sql);
     buf_text(to, around[1]);
 }
 
@@ -145,7 +139,7 @@ static void take_argument(struct call *call, size_t index, struct buf *to)
     else if (as == 'n' || (as == 'o' && value->kind != KIND_TEXT && value->kind != KIND_TIME))
         value_as_number(value, to);
     else
-        append(to, &value->sql);
+        buf_join(to, &value->sql);
 }
 
 static bool take_time(struct parser *parser, struct buf *to)
@@ -341,7 +335,7 @@ static bool parse_signed(struct parser *parser, struct value *ret)
     struct value number AUTO_VALUE = VALUE_INIT;
     value_as_number(ret, &number.sql);
     buf_clear(&ret->sql);
-    append(&ret->sql, &number.sql);
+    buf_join(&ret->sql, &number.sql);
     surround(ret, "(-", ")");
     ret->kind = KIND_NUMBER;
     return true;
@@ -432,7 +426,7 @@ static bool parse_likeness(struct parser *parser, struct value *ret)
     value_as_text(ret, &sql);
     buf_text(&sql, ", ");
     if (is_part)
-        append(&sql, &part.sql);
+        buf_join(&sql, &part.sql);
     else
         sql_text(&sql, pattern, len);
     buf_char(&sql, ')');
@@ -454,20 +448,20 @@ static bool parse_membership(struct parser *parser, struct value *ret)
     do {
         struct value left AUTO_VALUE = VALUE_INIT;
         struct value item AUTO_VALUE = VALUE_INIT;
-        append(&left.sql, &ret->sql);
+        buf_join(&left.sql, &ret->sql);
         left.kind = ret->kind;
         if (!parse_sum(parser, &item))
             return false;
         compare(&left, "=", &item);
         buf_text(&sql, separator);
-        append(&sql, &left.sql);
+        buf_join(&sql, &left.sql);
         separator = " OR ";
     } while (lexer_take_sign(lexer, ","));
     if (!lexer_take_sign(lexer, "]"))
         return lexer_fail(lexer, "a comma or a closing bracket is missing here");
     buf_char(&sql, ')');
     buf_clear(&ret->sql);
-    append(&ret->sql, &sql);
+    buf_join(&ret->sql, &sql);
     ret->kind = KIND_BOOL;
     ret->field = NULL;
     return true;
@@ -540,7 +534,7 @@ static bool parse_logic(struct parser *parser, const char *word, parse_function 
         if (!make_condition(parser, ret) || !operand(parser, &right) || !make_condition(parser, &right))
             return false;
         buf_printf(&ret->sql, " %s ", word);
-        append(&ret->sql, &right.sql);
+        buf_join(&ret->sql, &right.sql);
         surround(ret, "(", ")");
         ret->is_aggregate |= right.is_aggregate;
     }

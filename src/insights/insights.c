@@ -40,18 +40,12 @@ void insights_sql_done(struct insights_sql *sql)
     buf_done(&sql->matched);
 }
 
-static void append(struct buf *to, const struct buf *text)
-{
-    buf_append(to, text->data, text->len);
-    to->failed |= text->failed;
-}
-
 /* The query so far becomes SELECT `items` FROM (itself) `rest`. */
 static void wrap(struct translation *t, const char *items, const char *rest)
 {
     struct buf sql = BUF_INIT(INSIGHTS_SQL_MAX);
     buf_printf(&sql, "SELECT %s FROM (", items);
-    append(&sql, &t->sql);
+    buf_join(&sql, &t->sql);
     buf_printf(&sql, ") AS e %s", rest);
     buf_done(&t->sql);
     t->sql = sql;
@@ -128,7 +122,7 @@ static bool parse_shown_item(struct translation *t)
         return false;
     struct buf items AUTO_BUF = BUF_INIT(EXPRESSION_SQL_MAX);
     buf_text(&items, "*, ");
-    append(&items, &value.sql);
+    buf_join(&items, &value.sql);
     buf_printf(&items, " AS c%d", column);
     wrap(t, buf_string(&items), "");
     return show(t, buf_string(&name), (unsigned)column, value.kind);
@@ -159,7 +153,7 @@ static bool parse_filter(struct translation *t)
     if (value.is_aggregate)
         return lexer_fail(&t->lexer, "aggregates are for stats");
     buf_text(&where, "WHERE ");
-    append(&where, &value.sql);
+    buf_join(&where, &value.sql);
     wrap(t, "*", buf_string(&where));
     return true;
 }
@@ -168,7 +162,7 @@ static bool parse_filter(struct translation *t)
 static void note_matched(struct translation *t)
 {
     if (!t->matched.len)
-        append(&t->matched, &t->sql);
+        buf_join(&t->matched, &t->sql);
 }
 
 /* An item of stats: its SQL is added to the list, its field to the scope that comes. */
@@ -186,7 +180,7 @@ static bool parse_stats_item(struct translation *t, struct scope *next, bool agg
     if (column < 0)
         return lexer_fail(&t->lexer, "too many columns");
     buf_text(items, items->len ? ", " : "");
-    append(items, &value.sql);
+    buf_join(items, &value.sql);
     buf_printf(items, " AS c%d", column);
     if (!aggregate)
         buf_printf(order, "%se.c%d NULLS FIRST", order->len ? ", " : "", column);
@@ -242,7 +236,7 @@ static bool parse_stats(struct translation *t)
     t->scope = next;
     next = (struct scope){0};
     buf_clear(&t->order);
-    append(&t->order, &order);
+    buf_join(&t->order, &order);
     return show_stats(t, t->scope.count - groups);
 }
 
@@ -256,7 +250,7 @@ static void order_by(struct translation *t, struct value *value, bool descending
         value_as_number(value, &t->order);
         buf_printf(&t->order, " %s, ", direction);
     }
-    append(&t->order, &value->sql);
+    buf_join(&t->order, &value->sql);
     buf_printf(&t->order, " %s", direction);
 }
 
@@ -294,7 +288,7 @@ static void put_order(struct translation *t, struct buf *to)
     set_default_order(t);
     if (t->order.len)
         buf_text(to, "ORDER BY ");
-    append(to, &t->order);
+    buf_join(to, &t->order);
 }
 
 static bool parse_limit(struct translation *t)
@@ -324,18 +318,18 @@ static bool parse_dedup(struct translation *t)
         if (value.is_aggregate)
             return lexer_fail(&t->lexer, "aggregates are for stats");
         buf_text(&by, by.len ? ", " : "");
-        append(&by, &value.sql);
+        buf_join(&by, &value.sql);
         buf_text(&absent, " OR ");
-        append(&absent, &value.sql);
+        buf_join(&absent, &value.sql);
         buf_text(&absent, " IS NULL");
     } while (lexer_take_sign(&t->lexer, ","));
     note_matched(t);
     buf_text(&rest, "QUALIFY row_number() OVER (PARTITION BY ");
-    append(&rest, &by);
+    buf_join(&rest, &by);
     buf_char(&rest, ' ');
     put_order(t, &rest);
     buf_text(&rest, ") = 1"); /* rows that lack a value are all kept (AWS) */
-    append(&rest, &absent);
+    buf_join(&rest, &absent);
     wrap(t, "*", buf_string(&rest));
     t->deduped = true;
     return true;
@@ -377,7 +371,7 @@ static void extraction_done(struct extraction *extraction)
 static bool name_group(struct translation *t, struct extraction *x, size_t group, const struct buf *name)
 {
     struct buf text AUTO_BUF = BUF_INIT(SCOPE_NAME_MAX);
-    append(&text, name);
+    buf_join(&text, name);
     if (group > GROUPS_MAX)
         return lexer_fail(&t->lexer, "more than %d groups", GROUPS_MAX);
     int column = add_field(t, buf_string(&text), KIND_LOOSE);
@@ -396,11 +390,11 @@ static void extract(struct translation *t, struct extraction *x)
     buf_text(&items, "*, CASE WHEN regexp_matches(");
     value_as_text(&x->source, &items);
     buf_text(&items, ", ");
-    append(&items, &x->regex);
+    buf_join(&items, &x->regex);
     buf_text(&items, ") THEN regexp_extract(");
     value_as_text(&x->source, &items);
     buf_text(&items, ", ");
-    append(&items, &x->regex);
+    buf_join(&items, &x->regex);
     for (size_t i = 0; i < x->groups; i++)
         buf_printf(&items, "%s'g%zu'", i ? ", " : ", [", i);
     buf_printf(&items, "]) END AS c%u", groups);
@@ -570,7 +564,7 @@ static void put_shown(const struct shown *shown, struct buf *to)
     else if (shown->kind == KIND_BOOL)
         value_as_number(&value, to);
     else
-        append(to, &value.sql);
+        buf_join(to, &value.sql);
     buf_text(to, " AS ");
     sql_name(to, shown->name, strlen(shown->name));
 }
@@ -607,7 +601,7 @@ static void finish(struct translation *t, const struct insights_options *options
     ret->matched = BUF_INIT(INSIGHTS_SQL_MAX);
     put_records(t, options, &ret->matched);
     buf_text(&ret->matched, "SELECT count(*) FROM (");
-    append(&ret->matched, &t->matched);
+    buf_join(&ret->matched, &t->matched);
     buf_text(&ret->matched, ") AS e");
     ret->rows = BUF_INIT(INSIGHTS_SQL_MAX);
     put_records(t, options, &ret->rows);
@@ -617,7 +611,7 @@ static void finish(struct translation *t, const struct insights_options *options
         put_shown(&t->shown[i], &ret->rows);
     }
     buf_text(&ret->rows, " FROM (");
-    append(&ret->rows, &t->sql);
+    buf_join(&ret->rows, &t->sql);
     buf_text(&ret->rows, ") AS e ");
     put_order(t, &ret->rows);
     buf_printf(&ret->rows, " LIMIT %llu", (unsigned long long)(t->limit ? t->limit : options->rows));

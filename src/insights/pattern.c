@@ -76,7 +76,7 @@ enum term_sign { TERM_ALL, TERM_ANY, TERM_NOT, TERM_SIGNS };
 static void add_condition(struct buf *to, const char *between, const struct buf *condition)
 {
     buf_text(to, to->len ? between : "");
-    buf_append(to, condition->data, condition->len);
+    buf_join(to, condition);
 }
 
 static int read_term(struct reader *reader, struct buf *to)
@@ -118,10 +118,10 @@ static int translate_terms(struct reader *reader, struct buf *to)
     bool only_any = !conditions[TERM_ALL].len && !conditions[TERM_NOT].len;
     buf_char(to, '(');
     if (only_any)
-        buf_append(to, conditions[TERM_ANY].data, conditions[TERM_ANY].len);
-    buf_append(to, conditions[TERM_ALL].data, conditions[TERM_ALL].len);
+        buf_join(to, &conditions[TERM_ANY]);
+    buf_join(to, &conditions[TERM_ALL]);
     buf_text(to, conditions[TERM_ALL].len && conditions[TERM_NOT].len ? " AND " : "");
-    buf_append(to, conditions[TERM_NOT].data, conditions[TERM_NOT].len);
+    buf_join(to, &conditions[TERM_NOT]);
     buf_char(to, ')');
     for (size_t i = 0; i < TERM_SIGNS; i++)
         buf_done(&conditions[i]);
@@ -186,7 +186,7 @@ static void put_number_comparison(const struct reader *reader, int index, const 
     buf_text(to, "coalesce(TRY_CAST(");
     put_field(reader, index, to);
     buf_printf(to, " AS DOUBLE) %s ", sign);
-    buf_append(to, value->data, value->len);
+    buf_join(to, value);
     buf_text(to, ", false)");
 }
 
@@ -372,9 +372,8 @@ static int translate_fields(struct reader *reader, struct buf *to)
     buf_printf(to, EVENT_FIELDS, reader->column);
     buf_printf(to, ") %s %zu%s", fields.open ? ">=" : "=", fields.count,
                fields.conditions.len ? " AND " : "");
-    buf_append(to, fields.conditions.data, fields.conditions.len);
+    buf_join(to, &fields.conditions);
     buf_char(to, ')');
-    to->failed |= fields.conditions.failed;
     buf_done(&fields.conditions);
     return r;
 }

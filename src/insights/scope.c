@@ -10,7 +10,7 @@
 #include "base/nearest.h"
 #include "insights/event.h"
 #include "insights/sql.h"
-#include "record/field.h"
+#include "parquet/schema.h"
 
 /* What CloudWatch Logs discovers in a record in other words than camel case of the field's name. */
 static const struct {
@@ -107,10 +107,8 @@ int scope_begin(struct scope *ret)
 /* As a column of the view. */
 static void field_name(enum field_id id, struct buf *to)
 {
-    buf_char(to, '"');
-    for (const char *at = field_catalogue[id].name; *at; at++)
-        buf_char(to, *at == '-' ? '_' : *at);
-    buf_char(to, '"');
+    char name[COLUMN_NAME_MAX];
+    buf_printf(to, "\"%s\"", schema_column_name(name, id));
 }
 
 static void select_system_field(enum system_field field, const char *group, struct buf *to)
