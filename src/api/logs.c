@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/logs_actions.h"
@@ -127,6 +128,23 @@ static const struct action {
     {"StopQuery", stop_query_members, logs_stop_query},
     {"DescribeQueries", describe_queries_members, logs_describe_queries},
 };
+
+int logs_host_copy(struct logs_host *ret, const struct logs_host *host)
+{
+    *ret = (struct logs_host){.store = strdup(host->store),
+                              .group = strdup(host->group),
+                              .account = strdup(host->account),
+                              .region = strdup(host->region)};
+    return ret->store && ret->group && ret->account && ret->region ? 0 : -ENOMEM;
+}
+
+void logs_host_done(struct logs_host *host)
+{
+    free((char *)host->store);
+    free((char *)host->group);
+    free((char *)host->account);
+    free((char *)host->region);
+}
 
 json_t *logs_fail(struct logs_call *call, const char *type, const char *format, ...)
 {

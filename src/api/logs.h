@@ -17,13 +17,17 @@
 #define LOGS_TARGET_PREFIX "Logs_20140328."
 #define LOGS_CONTENT_TYPE "application/x-amz-json-1.1"
 
-/* What is asked of. Text is borrowed. */
+/* What is asked of. Texts are borrowed, but for those of a copy. */
 struct logs_host {
     const char *store; /* folder of the data set */
     const char *group; /* name of the log group */
     const char *account, *region;
     struct logs_queries *queries;
 };
+
+/* A copy of its texts, its queries left out; to be freed, also after -ENOMEM. */
+int logs_host_copy(struct logs_host *ret, const struct logs_host *host) MUST_USE;
+void logs_host_done(struct logs_host *host);
 
 /*
  * Answers one request and returns the status of HTTP: the value of X-Amz-Target and the body. Reads the

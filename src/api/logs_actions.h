@@ -58,6 +58,12 @@ int64_t logs_whole(const char *text);
 bool logs_ask(struct logs_call *call, struct logs_session *session, const char *sql, logs_visitor *names,
               logs_visitor *visit, void *context) MUST_USE;
 
+/* A visitor of one row with one column; `context` is a uint64_t. */
+bool logs_take_number(void *context, const char *const *texts, size_t count);
+
+/* Bytes of the files that are read. */
+uint64_t logs_bytes(const struct logs_session *session);
+
 json_t *logs_describe_log_groups(struct logs_call *call);
 json_t *logs_describe_log_streams(struct logs_call *call);
 json_t *logs_get_log_events(struct logs_call *call);

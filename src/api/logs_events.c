@@ -186,12 +186,6 @@ static bool read_page(struct reading *reading)
     return logs_ask(reading->call, &reading->session, buf_string(&sql), NULL, add_event, &reading->page);
 }
 
-static bool take_number(void *context, const char *const *texts, size_t count)
-{
-    *(uint64_t *)context = (uint64_t)logs_whole(texts[0]);
-    return true;
-}
-
 static bool is_any(void *context, const char *const *texts, size_t count)
 {
     *(bool *)context = true;
@@ -211,7 +205,7 @@ static bool find_begin(struct reading *reading, struct place *ret)
         buf_text(&sql, "SELECT count(*) FROM (");
         put_stream(reading, &sql);
         buf_printf(&sql, " AND t = %" PRId64 ")", page->last_second);
-        if (!logs_ask(reading->call, &reading->session, buf_string(&sql), NULL, take_number, &of_second))
+        if (!logs_ask(reading->call, &reading->session, buf_string(&sql), NULL, logs_take_number, &of_second))
             return false;
     }
     *ret = (struct place){page->last_second, of_second - page->at_last};

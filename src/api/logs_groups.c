@@ -22,14 +22,6 @@ static int64_t changed_ms(const char *folder)
     return stat(folder, &status) == 0 ? (int64_t)status.st_ctim.tv_sec * MS_PER_S : 0;
 }
 
-static int64_t stored_bytes(const struct sources *sources)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < sources_count(sources); i++)
-        bytes += sources_at(sources, i)->size;
-    return (int64_t)bytes;
-}
-
 static bool is_listed(const struct logs_call *call)
 {
     const char *prefix = logs_text(call, "logGroupNamePrefix");
@@ -62,7 +54,7 @@ json_t *logs_describe_log_groups(struct logs_call *call)
             groups, json_pack("{s:s, s:I, s:i, s:o, s:o, s:I, s:s}", "logGroupName", host->group,
                               "creationTime", (json_int_t)changed_ms(host->store), "metricFilterCount", 0,
                               "arn", logs_arn(host, ":*"), "logGroupArn", logs_arn(host, ""), "storedBytes",
-                              (json_int_t)stored_bytes(session.sources), "logGroupClass", "STANDARD"));
+                              (json_int_t)logs_bytes(&session), "logGroupClass", "STANDARD"));
     }
     return json_pack("{s:o}", "logGroups", groups);
 }

@@ -28,7 +28,8 @@ static const char *const state_names[] = {"Scheduled", "Running", "Complete", "F
 struct query_run {
     struct query_run *next; /* newest first */
     char id[EC2_UUID_MAX];
-    char *text, *store, *group, *account, *region;
+    char *text;
+    struct logs_host host; /* a copy; without queries */
     struct insights_sql sql;
     uint64_t from_s, until_s;
     uint64_t created_ms;
@@ -53,10 +54,7 @@ struct logs_queries {
 static void run_free(struct query_run *run)
 {
     free(run->text);
-    free(run->store);
-    free(run->group);
-    free(run->account);
-    free(run->region);
+    logs_host_done(&run->host);
     insights_sql_done(&run->sql);
     json_decref(run->names);
     json_decref(run->rows);
@@ -91,12 +89,6 @@ static bool take_row(void *context, const char *const *texts, size_t count)
     return json_array_append_new(run->rows, row) == 0 && run->bytes <= RESULT_MAX;
 }
 
-static bool take_count(void *context, const char *const *texts, size_t count)
-{
-    *(uint64_t *)context = (uint64_t)logs_whole(texts[0]);
-    return true;
-}
-
 static void set_session(struct logs_queries *queries, struct query_run *run, struct flow_session *session)
 {
     pthread_mutex_lock(&queries->lock);
@@ -104,14 +96,6 @@ static void set_session(struct logs_queries *queries, struct query_run *run, str
     if (session && run->state == CANCELLED)
         flow_session_interrupt(session);
     pthread_mutex_unlock(&queries->lock);
-}
-
-static uint64_t size_of(const struct sources *sources)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < sources_count(sources); i++)
-        bytes += sources_at(sources, i)->size;
-    return bytes;
 }
 
 /* Rows, and how many records there were and met the filters. */
@@ -123,20 +107,19 @@ static bool ask(struct logs_queries *queries, struct query_run *run, struct logs
                run->from_s, run->until_s);
     if (!logs_open(call, run->from_s, run->until_s, &session))
         return false;
-    run->scanned_bytes = size_of(session.sources);
+    run->scanned_bytes = logs_bytes(&session);
     set_session(queries, run, session.flow);
-    bool asked = logs_ask(call, &session, buf_string(&run->sql.rows), take_names, take_row, run) &&
-                 logs_ask(call, &session, buf_string(&run->sql.matched), NULL, take_count, &run->matched) &&
-                 logs_ask(call, &session, buf_string(&all), NULL, take_count, &run->scanned);
+    bool asked =
+        logs_ask(call, &session, buf_string(&run->sql.rows), take_names, take_row, run) &&
+        logs_ask(call, &session, buf_string(&run->sql.matched), NULL, logs_take_number, &run->matched) &&
+        logs_ask(call, &session, buf_string(&all), NULL, logs_take_number, &run->scanned);
     set_session(queries, run, NULL);
     return asked && run->bytes <= RESULT_MAX;
 }
 
 static void run_query(struct logs_queries *queries, struct query_run *run)
 {
-    const struct logs_host host = {
-        .store = run->store, .group = run->group, .account = run->account, .region = run->region};
-    struct logs_call call = {.host = &host};
+    struct logs_call call = {.host = &run->host};
     bool asked = ask(queries, run, &call);
     pthread_mutex_lock(&queries->lock);
     if (run->state == RUNNING)
@@ -294,7 +277,7 @@ static bool translate(struct logs_call *call, struct query_run *run)
     struct buf condition AUTO_BUF = BUF_INIT(256);
     struct insights_error error;
     buf_printf(&condition, "\"start\" BETWEEN %" PRIu64 " AND %" PRIu64, run->from_s, run->until_s);
-    const struct insights_options options = {.group = run->group,
+    const struct insights_options options = {.group = run->host.group,
                                              .condition = buf_string(&condition),
                                              .rows =
                                                  (uint32_t)logs_number(call, "limit", INSIGHTS_ROWS_DEFAULT),
@@ -321,16 +304,13 @@ static struct query_run *make_run(struct logs_call *call)
         return NULL;
     ec2_make_uuid(run->id);
     run->text = strdup(logs_text(call, "queryString"));
-    run->store = strdup(host->store);
-    run->group = strdup(host->group);
-    run->account = strdup(host->account);
-    run->region = strdup(host->region);
+    bool copied = logs_host_copy(&run->host, host) == 0;
     run->names = json_array();
     run->rows = json_array();
     run->from_s = (uint64_t)logs_number(call, "startTime", 0);
     run->until_s = (uint64_t)logs_number(call, "endTime", 0);
     run->created_ms = clock_wall_ns() / NS_PER_MS;
-    if (run->text && run->store && run->group && run->account && run->region && run->names && run->rows)
+    if (run->text && copied && run->names && run->rows)
         return run;
     run_free(run);
     return NULL;
@@ -457,7 +437,7 @@ json_t *logs_describe_queries(struct logs_call *call)
                                         json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "queryId", run->id,
                                                   "queryString", run->text, "status", state_names[run->state],
                                                   "createTime", (json_int_t)run->created_ms, "logGroupName",
-                                                  run->group, "queryLanguage", "CWLI"));
+                                                  run->host.group, "queryLanguage", "CWLI"));
         at += wanted;
     }
     pthread_mutex_unlock(&queries->lock);

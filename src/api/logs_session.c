@@ -86,6 +86,20 @@ void logs_close(struct logs_session *session)
     *session = (struct logs_session){0};
 }
 
+uint64_t logs_bytes(const struct logs_session *session)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < sources_count(session->sources); i++)
+        bytes += sources_at(session->sources, i)->size;
+    return bytes;
+}
+
+bool logs_take_number(void *context, const char *const *texts, size_t count)
+{
+    *(uint64_t *)context = (uint64_t)logs_whole(texts[0]);
+    return true;
+}
+
 /* Copies of the texts of a row: DuckDB's have no end. */
 static void copy_texts(const struct vector_reader *vectors, size_t count, uint32_t row, struct buf *texts,
                        const char **ret)

@@ -17,7 +17,8 @@
 struct job {
     struct job *next;
     struct http_ticket *ticket;
-    char *target, *body, *store, *group, *account, *region;
+    struct logs_host host; /* a copy, with the reader's queries */
+    char *target, *body;
     size_t body_len;
     struct http_answer answer;
 };
@@ -39,22 +40,9 @@ static void job_free(struct job *job)
 {
     free(job->target);
     free(job->body);
-    free(job->store);
-    free(job->group);
-    free(job->account);
-    free(job->region);
+    logs_host_done(&job->host);
     buf_done(&job->answer.body);
     free(job);
-}
-
-static void answer(struct log_reader *reader, struct job *job)
-{
-    const struct logs_host host = {.store = job->store,
-                                   .group = job->group,
-                                   .account = job->account,
-                                   .region = job->region,
-                                   .queries = reader->queries};
-    job->answer.status = logs_answer(&host, job->target, job->body, job->body_len, &job->answer.body);
 }
 
 /* With the lock held. */
@@ -87,7 +75,8 @@ static void *answer_jobs(void *context)
         }
         struct job *job = take_waiting(reader);
         pthread_mutex_unlock(&reader->lock);
-        answer(reader, job);
+        job->answer.status =
+            logs_answer(&job->host, job->target, job->body, job->body_len, &job->answer.body);
         pthread_mutex_lock(&reader->lock);
         put_done(reader, job);
     }
@@ -113,7 +102,7 @@ int log_reader_open(struct log_reader **ret, struct fault *fault)
     return 0;
 }
 
-static struct job *make_job(const struct logs_host *host, const char *target,
+static struct job *make_job(const struct log_reader *reader, const struct logs_host *host, const char *target,
                             const struct http_request *request)
 {
     struct job *job = calloc(1, sizeof *job);
@@ -122,12 +111,10 @@ static struct job *make_job(const struct logs_host *host, const char *target,
     job->target = strdup(target);
     job->body = strndup(request->body, request->body_len);
     job->body_len = job->body ? strlen(job->body) : 0;
-    job->store = strdup(host->store);
-    job->group = strdup(host->group);
-    job->account = strdup(host->account);
-    job->region = strdup(host->region);
+    bool copied = logs_host_copy(&job->host, host) == 0;
+    job->host.queries = reader->queries;
     job->answer = (struct http_answer){.content_type = LOGS_CONTENT_TYPE, .body = BUF_INIT(HTTP_ANSWER_MAX)};
-    if (job->target && job->body && job->store && job->group && job->account && job->region)
+    if (job->target && job->body && copied)
         return job;
     job_free(job);
     return NULL;
@@ -153,7 +140,7 @@ static bool add_job(struct log_reader *reader, struct job *job)
 void log_reader_begin(struct log_reader *reader, const struct logs_host *host, const char *target,
                       const struct http_request *request, struct http_answer *ret)
 {
-    struct job *job = make_job(host, target, request);
+    struct job *job = make_job(reader, host, target, request);
     if (job)
         job->ticket = http_defer(request);
     if (job && add_job(reader, job))
