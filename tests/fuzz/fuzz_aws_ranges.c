@@ -8,13 +8,7 @@
 #include "aws/metadata.h"
 #include "topology/aws_ranges.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "harness.h"
 
 static void check_ranges(const char *text, size_t size)
 {

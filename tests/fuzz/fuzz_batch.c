@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "deliver/batch.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 /* A batch file of any bytes: its reader goes to the end, past damage, and what loads whole was undamaged. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

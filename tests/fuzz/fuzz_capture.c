@@ -17,15 +17,9 @@
 #include "capture/link.h"
 #include "capture/pcap.h"
 
+#include "harness.h"
+
 enum { FRAMES = 64, FRAMES_MAX = 1 << 16 /* enough of a compressed bomb */ };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 struct reading {
     uint64_t frames;

@@ -11,16 +11,10 @@
 
 #include "daemon/config.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 #define NAME "flowlog.yaml"
 #define STATE "/var/lib/flowlog"
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* Each line begins with the file's name; returns how many there are. */
 static unsigned check_lines(const struct buf *buf)

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "daemon/destination_text.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -12,7 +12,7 @@
 #include "query/engine.h"
 #include "query/named.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 #define VALUES_MAX 8
 

@@ -9,13 +9,7 @@
 #include "base/cleanup.h"
 #include "record/format.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "harness.h"
 
 static bool is_same(const struct format *a, const struct format *b)
 {

@@ -8,15 +8,9 @@
 
 #include "base/gzip.h"
 
+#include "harness.h"
+
 #define PLAIN_MAX (1 << 20) /* enough of a bomb */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 struct result {
     int error;

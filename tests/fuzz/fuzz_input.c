@@ -18,13 +18,7 @@
 #include "record/json.h"
 #include "record/text.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "harness.h"
 
 struct seen {
     uint64_t bad_lines;

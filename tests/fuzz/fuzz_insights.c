@@ -11,13 +11,7 @@
 #include "base/cleanup.h"
 #include "insights/insights.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "harness.h"
 
 /* Foreign text must not get out of its quotes. */
 static void check_sql(struct buf *sql)

@@ -16,15 +16,9 @@
 #include "base/file.h"
 #include "flow/journal.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 enum { ADDED = 4711 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 struct seen {
     uint64_t records;

@@ -14,13 +14,7 @@
 #include "record/parse.h"
 #include "record/text.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "harness.h"
 
 static bool has_repeats(const struct format *format)
 {

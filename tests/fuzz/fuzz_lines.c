@@ -17,9 +17,9 @@
 #include "record/input.h"
 #include "store/line_feed.h"
 
-#define TEXT_MAX (1UL << 30)
+#include "harness.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#define TEXT_MAX (1UL << 30)
 
 /* What a reader finds, as lines of text. */
 struct found {

@@ -13,21 +13,14 @@
 #include "api/logs.h"
 #include "base/cleanup.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "harness.h"
 
 static const char *empty_store(void)
 {
-    static char folder[] = "/tmp/fuzz-logs-XXXXXX";
-    static bool made;
-    if (!made) {
-        require(mkdtemp(folder) && rmdir(folder) == 0); /* a store that is not there yet is an empty one */
-        made = true;
+    static char folder[FOLDER_MAX];
+    if (!folder[0]) {
+        make_folder(folder, "/tmp");
+        require(rmdir(folder) == 0); /* a store that is not there yet is an empty one */
     }
     return folder;
 }

@@ -9,7 +9,7 @@
 #include "deliver/layout.h"
 #include "store/manifest.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 static void check_path(const char *path)
 {

@@ -11,15 +11,9 @@
 
 #include "nftrace/follow.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 #define ROOM 65536
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void take_end(void *context, const struct nftrace_end *end)
 {

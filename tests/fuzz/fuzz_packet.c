@@ -10,15 +10,9 @@
 
 #include "capture/link.h"
 
+#include "harness.h"
+
 enum { HEAD = 5, IPV4_MIN = 20, IPV6_MIN = 40 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static bool has_ports(uint8_t protocol)
 {

@@ -16,16 +16,10 @@
 #include "parquet/reader.h"
 #include "record/text.h"
 
+#include "harness.h"
+
 #define MAGIC "PAR1"
 #define MAGIC_LEN (sizeof MAGIC - 1)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void see_bad_line(void *userdata, const char *path, uint64_t line, const char *reason)
 {

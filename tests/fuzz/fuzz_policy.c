@@ -11,13 +11,7 @@
 #include "policy/policy.h"
 #include "policy/reason.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "harness.h"
 
 static void count_line(void *context, const char *line)
 {

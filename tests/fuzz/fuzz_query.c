@@ -12,13 +12,7 @@
 #include "api/ec2.h"
 #include "base/cleanup.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "harness.h"
 
 static void visit_interfaces(void *context, ec2_interface_visitor *visit, void *visitor)
 {
@@ -46,9 +40,10 @@ static const char *delivery_error(void *context, const char *id)
 static struct flow_log_store *open_store(void)
 {
     static struct flow_log_store *store;
-    char folder[] = "/tmp/fuzz-query-XXXXXX";
+    char folder[FOLDER_MAX];
     if (!store) {
-        require(mkdtemp(folder) && flow_log_store_open(&store, folder, NULL) == 0);
+        make_folder(folder, "/tmp");
+        require(flow_log_store_open(&store, folder, NULL) == 0);
         require(rmdir(folder) == 0); /* an empty store has no file yet */
     }
     return store;

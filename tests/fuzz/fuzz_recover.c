@@ -16,19 +16,14 @@
 #include "base/macro.h"
 #include "daemon/daemon.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
+
 bool __wrap_live_adopted(const struct live *live);
 
 enum { NOTE_START = 1, NOTE_HEAD = 3, FLOWS_MAX = 64 };
 
-static char folder[] = "/dev/shm/flowlog-fuzz-XXXXXX"; /* renames wait for a disk */
+static char folder[FOLDER_MAX];
 static char path[sizeof folder + sizeof "/journal"];
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* No kernel takes part. */
 bool __wrap_live_adopted(const struct live *live)
@@ -42,11 +37,11 @@ static void remove_folder(void)
     (void)rmdir(folder);
 }
 
-static void make_folder(void)
+static void make_place(void)
 {
     if (path[0])
         return;
-    require(mkdtemp(folder) != NULL);
+    make_folder(folder, "/dev/shm"); /* renames wait for a disk */
     (void)snprintf(path, sizeof path, "%s/journal", folder);
     (void)atexit(remove_folder);
 }
@@ -71,7 +66,7 @@ static void write_journal(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    make_folder();
+    make_place();
     write_journal(data, size);
     static struct daemon daemon;
     const struct daemon_options options = {.state = folder};

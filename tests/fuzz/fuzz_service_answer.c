@@ -8,7 +8,7 @@
 #include "aws/xml.h"
 #include "deliver/service.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 static void read_events(const char *text, size_t size)
 {

@@ -11,23 +11,18 @@
 #include "api/sign_in.h"
 #include "base/cleanup.h"
 
+#include "harness.h"
+
 #define HEADERS 16
 #define NOW_NS (1767323045ULL * NS_PER_S) /* 2026-01-02T03:04:05Z */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static struct access_keys *open_keys(void)
 {
     static struct access_keys *keys;
-    char folder[] = "/tmp/fuzz-sign-in-XXXXXX";
+    char folder[FOLDER_MAX];
     if (!keys) {
-        require(mkdtemp(folder) && access_keys_open(&keys, folder, NULL) == 0);
+        make_folder(folder, "/tmp");
+        require(access_keys_open(&keys, folder, NULL) == 0);
         require(rmdir(folder) == 0); /* without keys there is no file yet */
     }
     return keys;

@@ -8,7 +8,7 @@
 #include "answer/stamp.h"
 #include "base/macro.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "harness.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -14,10 +14,10 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 
+#include "harness.h"
+
 #define INPUT_MAX (16 * 1024 * 1024)
 #define BEGINNINGS_MAX 600
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A copy of exactly that size, so that a sanitizer sees a step beyond it. */
 static void run_target(const char *data, size_t size)
