@@ -34,6 +34,12 @@ static bool parse_ipv4(const char *text, size_t len, uint8_t ret[static 4])
     return at == len;
 }
 
+void address_print(const struct address *address, struct buf *to)
+{
+    char text[ADDRESS_TEXT_MAX];
+    buf_append(to, text, address_format(text, address->bytes, address->family));
+}
+
 bool address_is_loopback(const struct address *address)
 {
     static const uint8_t one[16] = {[15] = 1};

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/buf.h"
+
 #define ADDRESS_TEXT_MAX 46 /* longest text form with its NUL */
 
 struct address {
@@ -31,6 +33,9 @@ bool address_block_contains(const struct address_block *block, const struct addr
 /* Text as inet_ntop prints it (RFC 5952), without a NUL; returns its length. `to` has room for
  * ADDRESS_TEXT_MAX bytes. */
 size_t address_format(char *to, const uint8_t bytes[static 16], uint8_t family);
+
+/* The same behind what a buffer holds. */
+void address_print(const struct address *address, struct buf *to);
 
 /* Of this host alone: 127.0.0.0/8 or ::1. */
 bool address_is_loopback(const struct address *address);

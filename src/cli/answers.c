@@ -56,15 +56,6 @@ static const char *decider_name(enum decider decider)
     return names[decider];
 }
 
-static void json_text(struct buf *buf, const char *before, const char *text)
-{
-    buf_text(buf, before);
-    if (text)
-        json_write_string(buf, text, strlen(text));
-    else
-        buf_text(buf, "null");
-}
-
 static void json_rule(struct buf *buf, const struct policy_rule *rule)
 {
     AUTO_BUF struct buf words = BUF_INIT(4096);
@@ -74,9 +65,9 @@ static void json_rule(struct buf *buf, const struct policy_rule *rule)
         return;
     }
     reason_print_rule(&words, rule);
-    json_text(buf, "{\"group_id\":", rule->group->item.id);
-    json_text(buf, ",\"rule_id\":", rule->id);
-    json_text(buf, ",\"rule\":", buf_string(&words));
+    json_write_member(buf, "{\"group_id\":", rule->group->item.id);
+    json_write_member(buf, ",\"rule_id\":", rule->id);
+    json_write_member(buf, ",\"rule\":", buf_string(&words));
     buf_char(buf, '}');
 }
 
@@ -89,7 +80,7 @@ static void json_acl_entry(struct buf *buf, const struct explained *explained)
         buf_text(buf, "null");
         return;
     }
-    json_text(buf, "{\"network_acl_id\":", decision->acl->item.id);
+    json_write_member(buf, "{\"network_acl_id\":", decision->acl->item.id);
     buf_text(buf, ",\"rule_number\":");
     buf_u64(buf, (uint64_t)reason_acl_number(&explained->packet, decision));
     buf_text(buf, explained->packet.egress ? ",\"egress\":true" : ",\"egress\":false");
@@ -105,7 +96,7 @@ static void json_route(struct buf *buf, const struct decision *decision)
         buf_text(buf, "null");
         return;
     }
-    json_text(buf, "{\"route_table_id\":", decision->table->item.id);
+    json_write_member(buf, "{\"route_table_id\":", decision->table->item.id);
     buf_text(buf, ",\"destination\":");
     if (route) {
         buf_char(buf, '"');
@@ -117,7 +108,7 @@ static void json_route(struct buf *buf, const struct decision *decision)
     } else {
         buf_text(buf, "null");
     }
-    json_text(buf, ",\"target\":", route ? route->target : NULL);
+    json_write_member(buf, ",\"target\":", route ? route->target : NULL);
     buf_text(buf, route && !route->blackhole ? ",\"active\":true}" : ",\"active\":false}");
 }
 
@@ -136,22 +127,22 @@ void answers_print_verdict(struct buf *buf, const struct explained *explained)
 {
     const struct decision *decision = &explained->decision;
     AUTO_BUF struct buf reason = BUF_INIT(PHRASE_MAX);
-    json_text(buf, "\"verdict\":", verdict_name(decision->verdict));
-    json_text(buf, ",\"decided_by\":", decider_name(decision->decider));
+    json_write_member(buf, "\"verdict\":", verdict_name(decision->verdict));
+    json_write_member(buf, ",\"decided_by\":", decider_name(decision->decider));
     json_rule(buf, decision->group_rule);
     json_acl_entry(buf, explained);
     json_route(buf, decision);
     print_reason(&reason, explained);
-    json_text(buf, ",\"because\":", buf_string(&reason));
+    json_write_member(buf, ",\"because\":", buf_string(&reason));
 }
 
 static void json_phrase(struct buf *buf, const struct explained *explained)
 {
     static const char *const agreements[] = {"null", "true", "false"};
-    json_text(buf, ",\"flow-direction\":",
-              explained->missing         ? NULL
-              : explained->packet.egress ? "egress"
-                                         : "ingress");
+    json_write_member(buf, ",\"flow-direction\":",
+                      explained->missing         ? NULL
+                      : explained->packet.egress ? "egress"
+                                                 : "ingress");
     buf_printf(buf, ",\"agrees\":%s,", agreements[explained->agreement]);
     answers_print_verdict(buf, explained);
     buf_text(buf, "}\n");

@@ -229,25 +229,13 @@ static int read_settings(struct run *run, int operands, char **argv, struct faul
                : 0;
 }
 
-static void print_address(struct buf *buf, const struct address *address)
-{
-    char text[ADDRESS_TEXT_MAX];
-    buf_append(buf, text, address_format(text, address->bytes, address->family));
-}
-
-static void json_member(struct buf *buf, const char *before, const char *text)
-{
-    buf_text(buf, before);
-    json_write_string(buf, text, strlen(text));
-}
-
 static void json_sighting(struct buf *buf, const struct sighting *one)
 {
-    json_member(buf, "{\"interface-id\":", one->interface_id);
+    json_write_member(buf, "{\"interface-id\":", one->interface_id);
     buf_text(buf, ",\"srcaddr\":\"");
-    print_address(buf, one->response ? &one->server : &one->client);
+    address_print(one->response ? &one->server : &one->client, buf);
     buf_text(buf, "\",\"dstaddr\":\"");
-    print_address(buf, one->response ? &one->client : &one->server);
+    address_print(one->response ? &one->client : &one->server, buf);
     buf_printf(buf, "\",\"srcport\":%u,\"dstport\":%u,\"protocol\":%u",
                one->response ? one->server_port : one->client_port,
                one->response ? one->client_port : one->server_port, one->protocol);
@@ -265,7 +253,7 @@ static void json_evidence(struct buf *buf, const struct diagnosis *diagnosis)
     buf_text(buf, ",\"evidence\":[");
     for (size_t i = 0; i < diagnosis->evidence.count; i++) {
         const struct evidence *evidence = &diagnosis->evidence.items[i];
-        json_member(buf, i ? ",{\"text\":" : "{\"text\":", evidence->text);
+        json_write_member(buf, i ? ",{\"text\":" : "{\"text\":", evidence->text);
         buf_printf(buf, ",\"record_count\":%zu,\"records\":[", evidence->count);
         for (size_t n = 0; n < evidence->count && n < RECORDS_SHOWN; n++) {
             buf_text(buf, n ? "," : "");
@@ -280,14 +268,14 @@ static void json_completeness(struct buf *buf, const struct run *run, const stru
 {
     buf_printf(buf, ",\"completeness\":{\"complete\":%s,\"why\":", diagnosis->complete ? "true" : "false");
     if (diagnosis->incomplete)
-        json_member(buf, "", diagnosis->incomplete);
+        json_write_member(buf, "", diagnosis->incomplete);
     else
         buf_text(buf, "null");
     buf_printf(buf, ",\"records\":%" PRIu64 ",\"bad_lines\":%" PRIu64 ",\"interfaces\":[", diagnosis->records,
                run->records.bad_lines);
     for (size_t i = 0; i < diagnosis->witnesses.count; i++) {
         const struct witness *witness = &diagnosis->witnesses.items[i];
-        json_member(buf, i ? ",{\"interface-id\":" : "{\"interface-id\":", witness->interface_id);
+        json_write_member(buf, i ? ",{\"interface-id\":" : "{\"interface-id\":", witness->interface_id);
         buf_printf(buf,
                    ",\"records\":%" PRIu64 ",\"nodata\":%" PRIu64 ",\"skipdata\":%" PRIu64
                    ",\"lost-packets\":%" PRIu64 "}",
@@ -298,7 +286,7 @@ static void json_completeness(struct buf *buf, const struct run *run, const stru
 
 static void print_json(struct buf *buf, const struct run *run, const struct diagnosis *diagnosis)
 {
-    json_member(buf, "{\"outcome\":", outcome_names[diagnosis->outcome]);
+    json_write_member(buf, "{\"outcome\":", outcome_names[diagnosis->outcome]);
     buf_printf(buf, ",\"conversations\":%" PRIu64, diagnosis->conversations);
     json_evidence(buf, diagnosis);
     json_completeness(buf, run, diagnosis);

@@ -93,11 +93,6 @@ static int check_settings(const struct settings *settings, int operands, struct 
     return 0;
 }
 
-static void policy_cleanup(struct policy **policy)
-{
-    policy_free(*policy);
-}
-
 static int explain(struct explanation *explanation, struct policy *policy, struct fault *fault)
 {
     const struct explain_options explain_options = {
@@ -118,7 +113,7 @@ static int explain(struct explanation *explanation, struct policy *policy, struc
 static int run(const struct command *command, int argc, char **argv)
 {
     struct explanation explanation = {.command = command, .out = BUF_INIT(OUTPUT_CHUNK * 4)};
-    CLEANUP(policy_cleanup) struct policy *policy = NULL;
+    AUTO_POLICY struct policy *policy = NULL;
     struct fault fault;
     int operands;
     int status;

@@ -61,24 +61,15 @@ struct run {
     struct whatif whatif;
 };
 
-static void json_member(struct buf *buf, const char *before, const char *text)
-{
-    buf_text(buf, before);
-    if (text)
-        json_write_string(buf, text, strlen(text));
-    else
-        buf_text(buf, "null");
-}
-
 static void json_finding(struct buf *buf, const struct finding *finding)
 {
     const struct totals *totals = &finding->totals;
-    json_member(buf, "{\"severity\":", severity_names[finding->severity]);
-    json_member(buf, ",\"kind\":", finding->kind);
-    json_member(buf, ",\"subject\":", finding->subject);
-    json_member(buf, ",\"title\":", finding->title);
-    json_member(buf, ",\"rule\":", finding->rule);
-    json_member(buf, ",\"todo\":", finding->todo);
+    json_write_member(buf, "{\"severity\":", severity_names[finding->severity]);
+    json_write_member(buf, ",\"kind\":", finding->kind);
+    json_write_member(buf, ",\"subject\":", finding->subject);
+    json_write_member(buf, ",\"title\":", finding->title);
+    json_write_member(buf, ",\"rule\":", finding->rule);
+    json_write_member(buf, ",\"todo\":", finding->todo);
     buf_printf(buf, ",\"flows\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64, totals->flows,
                totals->packets, totals->bytes);
     if (totals->flows)
@@ -87,7 +78,7 @@ static void json_finding(struct buf *buf, const struct finding *finding)
     else
         buf_text(buf, ",\"first\":null,\"last\":null,\"records\":[");
     for (size_t i = 0; i < finding->record_count; i++)
-        json_member(buf, i ? "," : "", finding->records[i]);
+        json_write_member(buf, i ? "," : "", finding->records[i]);
     buf_text(buf, "]}\n");
 }
 

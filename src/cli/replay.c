@@ -186,11 +186,6 @@ static void judge_cleanup(struct judge *judge)
     judge_done(judge);
 }
 
-static void policy_cleanup(struct policy **policy)
-{
-    policy_free(*policy);
-}
-
 /* Who the interface is and how its packets are judged. */
 static int read_policy(struct run *run, const struct settings *settings, struct policy **ret_policy,
                        struct judge *judge, struct interface *interface, struct fault *fault)
@@ -289,7 +284,7 @@ static int run(const struct command *command, int argc, char **argv)
     static const uint32_t intervals[] = {60, 600};
     struct settings settings = {.max_flows = REPLAY_FLOWS_DEFAULT};
     struct run this_run = {.command = command};
-    CLEANUP(policy_cleanup) struct policy *policy = NULL;
+    AUTO_POLICY struct policy *policy = NULL;
     CLEANUP(judge_cleanup) struct judge judge = {0};
     CLEANUP(interface_done) struct interface interface = {0};
     struct format format;

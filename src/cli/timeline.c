@@ -72,12 +72,6 @@ static void print_time(struct buf *buf, uint64_t ns)
     buf_char(buf, 'Z');
 }
 
-static void print_address(struct buf *buf, const struct address *address)
-{
-    char text[ADDRESS_TEXT_MAX];
-    buf_append(buf, text, address_format(text, address->bytes, address->family));
-}
-
 static void json_text(struct buf *buf, const char *before, const char *text, size_t len)
 {
     buf_text(buf, before);
@@ -108,9 +102,9 @@ static void json_flow(struct buf *buf, const struct timeline_entry *entry)
         return;
     }
     buf_text(buf, ",\"srcaddr\":\"");
-    print_address(buf, &flow->source);
+    address_print(&flow->source, buf);
     buf_text(buf, "\",\"dstaddr\":\"");
-    print_address(buf, &flow->destination);
+    address_print(&flow->destination, buf);
     buf_printf(buf,
                "\",\"srcport\":%u,\"dstport\":%u,\"protocol\":%u,\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64,
                flow->source_port, flow->destination_port, flow->protocol, flow->packets, flow->bytes);
@@ -145,7 +139,7 @@ static void text_end(struct buf *buf, const struct address *address, uint16_t po
 {
     if (has_ports && address->family == 6)
         buf_char(buf, '[');
-    print_address(buf, address);
+    address_print(address, buf);
     if (has_ports)
         buf_printf(buf, address->family == 6 ? "]:%u" : ":%u", port);
 }

@@ -116,15 +116,9 @@ static int wait_for_packets(struct tracing *tracing, struct fault *fault)
     return r;
 }
 
-static void print_address(struct buf *buf, const struct address *address)
-{
-    char text[ADDRESS_TEXT_MAX];
-    buf_append(buf, text, address_format(text, address->bytes, address->family));
-}
-
 static void print_end(struct buf *buf, const struct address *address, uint8_t protocol, uint16_t port)
 {
-    print_address(buf, address);
+    address_print(address, buf);
     if (has_ports(protocol))
         buf_printf(buf, " port %u", port);
 }
@@ -256,9 +250,9 @@ static void json_device(struct buf *buf, const char *before, uint32_t ifindex)
 static void json_packet(struct buf *buf, const char *name, const struct nftrace_packet *packet)
 {
     buf_printf(buf, ",\"%s\":{\"srcaddr\":\"", name);
-    print_address(buf, &packet->source);
+    address_print(&packet->source, buf);
     buf_text(buf, "\",\"dstaddr\":\"");
-    print_address(buf, &packet->destination);
+    address_print(&packet->destination, buf);
     buf_printf(buf, "\",\"srcport\":%u,\"dstport\":%u,\"protocol\":%u,\"bytes\":%u}", packet->source_port,
                packet->destination_port, packet->protocol, packet->length);
 }

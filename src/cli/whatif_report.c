@@ -15,21 +15,6 @@ enum { TEXT_FLIPS = 20, TEXT_PEERS = 5, JSON_PEERS = 100, TEXT_RULES = 200 };
 
 static const char *const fate_names[] = {"stays", "narrowed", "redundant", "unused"};
 
-static void json_text(struct buf *buf, const char *before, const char *text)
-{
-    buf_text(buf, before);
-    if (text)
-        json_write_string(buf, text, strlen(text));
-    else
-        buf_text(buf, "null");
-}
-
-static void print_address(struct buf *buf, const struct address *address)
-{
-    char text[ADDRESS_TEXT_MAX];
-    buf_append(buf, text, address_format(text, address->bytes, address->family));
-}
-
 static void json_totals(struct buf *buf, const struct totals *totals)
 {
     buf_printf(buf, ",\"flows\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64, totals->flows,
@@ -111,7 +96,7 @@ static void json_flip(struct buf *buf, const struct whatif *whatif, const struct
     struct explained before = explained_flip(flip, false);
     struct explained after = explained_flip(flip, true);
     buf_printf(buf, "{\"kind\":\"flip\",\"change\":\"%s\"", is_shut_out(flip) ? "shut-out" : "admitted");
-    json_text(buf, ",\"interface-id\":", flip->interface->item.id);
+    json_write_member(buf, ",\"interface-id\":", flip->interface->item.id);
     buf_printf(buf, ",\"flow-direction\":\"%s\",\"protocol\":%u,\"port\":%u,\"reply\":%s",
                flip->packet.egress ? "egress" : "ingress", flip->packet.protocol, flip->port,
                flip->reply ? "true" : "false");
@@ -119,7 +104,7 @@ static void json_flip(struct buf *buf, const struct whatif *whatif, const struct
     buf_printf(buf, ",\"peers\":%u,\"peer-list\":[", flip->peers);
     for (uint32_t i = 0; i < flip->peers && i < JSON_PEERS; i++) {
         buf_text(buf, i ? ",{\"address\":\"" : "{\"address\":\"");
-        print_address(buf, &peers[i].address);
+        address_print(&peers[i].address, buf);
         buf_char(buf, '"');
         json_totals(buf, &peers[i].totals);
         buf_char(buf, '}');
@@ -215,15 +200,16 @@ static void json_rules(struct buf *buf, const struct listing *listing)
         buf_printf(buf, "{\"kind\":\"rule\",\"set\":\"%s\",\"used\":%s,\"egress\":%s", listing->set,
                    one->use.all.flows ? "true" : "false", one->rule->egress ? "true" : "false");
         if (one->acl) {
-            json_text(buf, ",\"control\":\"network-acl\",\"network_acl_id\":", one->acl->item.id);
+            json_write_member(buf, ",\"control\":\"network-acl\",\"network_acl_id\":", one->acl->item.id);
             buf_printf(buf, ",\"rule_number\":%d,\"action\":\"%s\"", one->rule->number,
                        one->rule->deny ? "deny" : "allow");
         } else {
-            json_text(buf, ",\"control\":\"security-group\",\"group_id\":", one->rule->group->item.id);
-            json_text(buf, ",\"rule_id\":", one->rule->id);
+            json_write_member(buf,
+                              ",\"control\":\"security-group\",\"group_id\":", one->rule->group->item.id);
+            json_write_member(buf, ",\"rule_id\":", one->rule->id);
             buf_printf(buf, ",\"flows-it-alone-admits\":%" PRIu64, one->use.alone);
         }
-        json_text(buf, ",\"rule\":", buf_string(&words));
+        json_write_member(buf, ",\"rule\":", buf_string(&words));
         json_totals(buf, &one->use.all);
         buf_text(buf, "}\n");
     }
@@ -235,7 +221,7 @@ static void print_source(struct buf *buf, const struct policy_rule *rule)
         buf_text(buf, rule->reference ? rule->reference : "?");
         return;
     }
-    print_address(buf, &rule->block.base);
+    address_print(&rule->block.base, buf);
     buf_printf(buf, "/%u", rule->block.prefix);
 }
 
@@ -294,7 +280,7 @@ static void json_source(struct buf *buf, const struct listing *listing, const st
     print_source(&source, rule);
     buf_printf(buf, "{\"kind\":\"unused-source\",\"set\":\"%s\",\"egress\":%s", listing->set,
                rule->egress ? "true" : "false");
-    json_text(buf, ",\"source\":", buf_string(&source));
+    json_write_member(buf, ",\"source\":", buf_string(&source));
     buf_printf(buf, ",\"rules\":%zu}\n", rules);
 }
 
@@ -303,7 +289,7 @@ static void json_unsure(struct buf *buf, const struct whatif *whatif)
     for (size_t i = 0; i < whatif->unsure.count; i++) {
         const struct unsure *one = &whatif->unsure.items[i];
         buf_printf(buf, "{\"kind\":\"cannot-tell\",\"set\":\"%s\"", one->proposed ? "proposed" : "current");
-        json_text(buf, ",\"because\":", one->why);
+        json_write_member(buf, ",\"because\":", one->why);
         json_totals(buf, &one->totals);
         buf_text(buf, "}\n");
     }
@@ -362,7 +348,7 @@ static void json_suggestion(struct buf *buf, const struct suggestion *suggestion
         aws_form_print_authorize(&command, rule);
         buf_printf(buf, "{\"kind\":\"suggested-rule\",\"new\":%s,\"rule\":", is_new ? "true" : "false");
         aws_form_print_flat(buf, rule);
-        json_text(buf, ",\"command\":", is_new ? buf_string(&command) : NULL);
+        json_write_member(buf, ",\"command\":", is_new ? buf_string(&command) : NULL);
         buf_text(buf, "}\n");
     }
     for (size_t i = 0; i < suggestion->fates.count; i++) {
@@ -374,8 +360,8 @@ static void json_suggestion(struct buf *buf, const struct suggestion *suggestion
         print_shut_out(&words, suggestion, fate);
         buf_printf(buf, "{\"kind\":\"present-rule\",\"becomes\":\"%s\",\"rule\":", fate_names[fate->fate]);
         aws_form_print_flat(buf, fate->rule);
-        json_text(buf, ",\"newly-shut-out\":", fate->fate == FATE_STAYS ? NULL : buf_string(&words));
-        json_text(buf, ",\"command\":", goes ? buf_string(&command) : NULL);
+        json_write_member(buf, ",\"newly-shut-out\":", fate->fate == FATE_STAYS ? NULL : buf_string(&words));
+        json_write_member(buf, ",\"command\":", goes ? buf_string(&command) : NULL);
         buf_text(buf, "}\n");
     }
 }
@@ -408,7 +394,7 @@ static void text_peers(struct buf *buf, const struct whatif *whatif, const struc
     buf_printf(buf, "    %u peer%s: ", flip->peers, flip->peers == 1 ? "" : "s");
     for (uint32_t i = 0; i < flip->peers && i < TEXT_PEERS; i++) {
         buf_text(buf, i ? ", " : "");
-        print_address(buf, &peers[i].address);
+        address_print(&peers[i].address, buf);
         buf_printf(buf, " (%" PRIu64 ")", peers[i].totals.flows);
     }
     buf_text(buf, flip->peers > TEXT_PEERS ? ", …\n" : "\n");

@@ -269,16 +269,10 @@ void config_key_print_allowed(const struct config_key *key, bool item, struct bu
     }
 }
 
-static void print_address(const struct address *address, struct buf *buf)
-{
-    char text[ADDRESS_TEXT_MAX];
-    buf_append(buf, text, address_format(text, address->bytes, address->family));
-}
-
 static void print_block(const struct address_block *block, struct buf *buf)
 {
     buf_char(buf, '"');
-    print_address(&block->base, buf);
+    address_print(&block->base, buf);
     buf_printf(buf, "/%u\"", block->prefix);
 }
 
@@ -304,7 +298,7 @@ static void print_addresses(const struct config_key *key, const void *base, stru
     buf_char(buf, '[');
     for (size_t i = 0; i < *count_at(key, base); i++) {
         buf_text(buf, i > 0 ? ", \"" : "\"");
-        print_address(&(*list)[i], buf);
+        address_print(&(*list)[i], buf);
         buf_char(buf, '"');
     }
     buf_char(buf, ']');

@@ -15,11 +15,6 @@
 #define DOCUMENT_MAX (512UL * 1024 * 1024)
 #define DOCUMENTS_MAX 100000
 
-static void policy_cleanup(struct policy **policy)
-{
-    policy_free(*policy);
-}
-
 /* The name lasts as long as the policy, as every message of later may need it. */
 static int add_text(struct loader *loader, const char *name, const char *text, size_t len)
 {
@@ -93,7 +88,7 @@ static void tell_untold(const struct loader *loader)
 
 static int begin(struct loader *loader, struct fault *fault)
 {
-    CLEANUP(policy_cleanup) struct policy *policy = calloc(1, sizeof *policy);
+    AUTO_POLICY struct policy *policy = calloc(1, sizeof *policy);
     json_t *documents = json_array();
     if (!policy || !documents) {
         json_decref(documents);
@@ -106,7 +101,7 @@ static int begin(struct loader *loader, struct fault *fault)
 
 static int finish(struct loader *loader, int r, const char *source, struct policy **ret, struct fault *fault)
 {
-    CLEANUP(policy_cleanup) struct policy *policy = loader->policy;
+    AUTO_POLICY struct policy *policy = loader->policy;
     if (r == 0)
         r = load_link(loader);
     free(loader->flat.items);

@@ -8,6 +8,7 @@
  * document is known by its top-level members, not by its name; what nobody asks for is passed over.
  */
 
+#include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/macro.h"
 #include "policy/model.h"
@@ -34,6 +35,12 @@ int policy_load_text(struct policy **ret, const char *name, const char *text, si
                      struct fault *fault) MUST_USE;
 
 void policy_free(struct policy *policy);
+
+static inline void policy_cleanup(struct policy **policy)
+{
+    policy_free(*policy);
+}
+#define AUTO_POLICY CLEANUP(policy_cleanup)
 
 /* NULL when the documents do not know it. */
 struct policy_interface *policy_interface(struct policy *policy, const char *id);

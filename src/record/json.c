@@ -50,6 +50,15 @@ static void write_value(struct buf *buf, const struct value *value)
     }
 }
 
+void json_write_member(struct buf *buf, const char *before, const char *text)
+{
+    buf_text(buf, before);
+    if (text)
+        json_write_string(buf, text, strlen(text));
+    else
+        buf_text(buf, "null");
+}
+
 void record_write_json(struct buf *buf, const struct format *format, const struct record *record)
 {
     const struct value version = {.number = format->version, .kind = VALUE_NUMBER};

@@ -13,6 +13,9 @@
 /* In quotes, with what JSON wants escaped; the text is UTF-8. */
 void json_write_string(struct buf *buf, const char *text, size_t len);
 
+/* `before`, then the text in quotes, or null where it is NULL. */
+void json_write_member(struct buf *buf, const char *before, const char *text);
+
 /* One object with its newline, absent values as null; a field listed twice comes once. */
 void record_write_json(struct buf *buf, const struct format *format, const struct record *record);
 
