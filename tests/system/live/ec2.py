@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's EC2 API through boto3, from within the daemon's namespace."""
+"""The daemon's APIs through boto3, from within the daemon's namespace."""
 
 import contextlib
 
@@ -14,12 +14,14 @@ URL = f"http://127.0.0.1:{http.PORT}"
 KEY = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
 
 
-class Ec2:
+class Service:
     """A boto3 client whose connections are made in the daemon's namespace."""
 
+    name, read_timeout = None, 20
+
     def __init__(self, namespace, url=URL, verify=None, **key):
-        config = botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=20)
-        self._client = boto3.client("ec2", endpoint_url=url, verify=verify, region_name="eu-central-1",
+        config = botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=self.read_timeout)
+        self._client = boto3.client(self.name, endpoint_url=url, verify=verify, region_name="eu-central-1",
                                     config=config, **(key or KEY))
         self._namespace = namespace
 
@@ -32,12 +34,18 @@ class Ec2:
 
     @contextlib.contextmanager
     def refused(self, code, text=""):
-        """The block ends with that error of the service."""
+        """The block ends with that error of the service; all of its answer is in what the block is given."""
+        found = {}
         with pytest.raises(botocore.exceptions.ClientError) as caught:
-            yield
-        error = caught.value.response["Error"]
+            yield found
+        found.update(caught.value.response)
+        error = found["Error"]
         assert error["Code"] == code, error
         assert text in error["Message"], error
+
+
+class Ec2(Service):
+    name = "ec2"
 
     def ids(self, **parameters):
         return [flow_log["FlowLogId"] for flow_log in self.describe_flow_logs(**parameters)["FlowLogs"]]

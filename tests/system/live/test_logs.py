@@ -10,19 +10,15 @@ import subprocess
 import sys
 import time
 
-import boto3
-import botocore.config
-import botocore.exceptions
 import pytest
 
-from . import http
 from .daemon import BUILD, interface
+from .ec2 import URL, Service
 from .lab import wait_for
 
-GROUP, URL = "/flowlog/store", f"http://127.0.0.1:{http.PORT}"
+GROUP = "/flowlog/store"
 NAMES = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 BEGIN, RECORDS, INTERFACES = 1_760_000_040, 4_003, ["eni-0a", "eni-0b", "eni-0c"]
-KEY = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
 
 
 def make_lines():
@@ -50,27 +46,13 @@ def event(line):
     return Event(int(fields[10]) * 1000, f"{fields[2]}-all", line)
 
 
-class Logs:
-    """A boto3 client whose connections are made in the daemon's namespace."""
+class Logs(Service):
+    name, read_timeout = "logs", 50
 
-    def __init__(self, namespace):
-        config = botocore.config.Config(retries={"max_attempts": 1}, read_timeout=50)
-        self._client = boto3.client("logs", endpoint_url=URL, region_name="eu-central-1", config=config, **KEY)
-        self._namespace = namespace
-
-    def __getattr__(self, name):
-        def call(**parameters):
-            with self._namespace.entered():
-                return getattr(self._client, name)(**parameters)
-
-        return call
-
-    def refused(self, name, code, text="", **parameters):
-        with pytest.raises(botocore.exceptions.ClientError) as caught:
-            getattr(self, name)(**parameters)
-        error = caught.value.response["Error"]
-        assert error["Code"] == code and text in error["Message"], error
-        return caught.value.response
+    def refuses(self, call, code, text="", **parameters):
+        with self.refused(code, text) as answer:
+            getattr(self, call)(**parameters)
+        return answer
 
     def pages(self, name, member, **parameters):
         """All there is, page by page."""
@@ -130,12 +112,12 @@ def test_groups_and_streams(logs, lines):
                         descending=True, limit=2)
     times = [stream["lastEventTimestamp"] for stream in newest]
     assert len(newest) == len(INTERFACES) and times == sorted(times, reverse=True)
-    logs.refused("describe_log_streams", "ResourceNotFoundException", "does not exist", logGroupName="/none")
-    logs.refused("describe_log_streams", "InvalidParameterException", "exactly one", logGroupName=GROUP,
+    logs.refuses("describe_log_streams", "ResourceNotFoundException", "does not exist", logGroupName="/none")
+    logs.refuses("describe_log_streams", "InvalidParameterException", "exactly one", logGroupName=GROUP,
                  logGroupIdentifier=GROUP)
-    logs.refused("describe_log_streams", "InvalidParameterException", "LastEventTime", logGroupName=GROUP,
+    logs.refuses("describe_log_streams", "InvalidParameterException", "LastEventTime", logGroupName=GROUP,
                  orderBy="LastEventTime", logStreamNamePrefix="eni")
-    logs.refused("put_log_events", "UnknownOperationException", "PutLogEvents", logGroupName=GROUP, logStreamName="a",
+    logs.refuses("put_log_events", "UnknownOperationException", "PutLogEvents", logGroupName=GROUP, logStreamName="a",
                  logEvents=[{"timestamp": 1, "message": "m"}])
 
 
@@ -167,8 +149,8 @@ def test_events_of_a_stream(logs, lines):
     again = logs.get_log_events(**one, nextToken=page["nextForwardToken"], limit=400)
     back = logs.get_log_events(**one, nextToken=again["nextBackwardToken"], limit=10000)
     assert back["events"] == page["events"]
-    logs.refused("get_log_events", "ResourceNotFoundException", "log stream", logGroupName=GROUP, logStreamName="no")
-    logs.refused("get_log_events", "InvalidParameterException", "nextToken", **one, nextToken="x/1/2")
+    logs.refuses("get_log_events", "ResourceNotFoundException", "log stream", logGroupName=GROUP, logStreamName="no")
+    logs.refuses("get_log_events", "InvalidParameterException", "nextToken", **one, nextToken="x/1/2")
 
 
 AWS_PATTERN = "[version, accountid, interfaceid, {}, dstaddr, srcport, {}, protocol, packets, {}, start, end, {}, logstatus]"
@@ -201,8 +183,8 @@ def test_filter(logs, lines):
     assert [Event(e["timestamp"], e["logStreamName"], e["message"]) for e in found] == expected
     found = logs.pages("filter_log_events", "events", logGroupName=GROUP, **inside, **names, limit=97, startFromHead=False)
     assert [Event(e["timestamp"], e["logStreamName"], e["message"]) for e in found] == expected[::-1]
-    logs.refused("filter_log_events", "InvalidParameterException", "closing ]", logGroupName=GROUP, filterPattern="[a")
-    logs.refused("filter_log_events", "InvalidParameterException", "exclude each other", logGroupName=GROUP,
+    logs.refuses("filter_log_events", "InvalidParameterException", "closing ]", logGroupName=GROUP, filterPattern="[a")
+    logs.refuses("filter_log_events", "InvalidParameterException", "exclude each other", logGroupName=GROUP,
                  logStreamNamePrefix="e", **names)
 
 
@@ -283,10 +265,10 @@ def test_insights(logs, lines):
     assert record["@message"] == raw[0]["@message"] and record["interfaceId"] == raw[0]["@message"].split()[2]
     assert logs.ask("stats count(*) as n", BEGIN + 60, BEGIN + 119)[0] == \
         [{"n": str(sum(BEGIN + 60 <= r["start"] <= BEGIN + 119 for r in records))}]
-    answer = logs.refused("start_query", "MalformedQueryException", "srcAddr", logGroupName=GROUP, startTime=0, endTime=1,
+    answer = logs.refuses("start_query", "MalformedQueryException", "srcAddr", logGroupName=GROUP, startTime=0, endTime=1,
                           queryString="fields srcadr")
     assert answer["queryCompileError"]["location"] == {"startCharOffset": 7, "endCharOffset": 13}
-    logs.refused("get_query_results", "ResourceNotFoundException", queryId="none")
-    logs.refused("start_query", "InvalidParameterException", "exactly one", startTime=0, endTime=1, queryString="limit 1")
+    logs.refuses("get_query_results", "ResourceNotFoundException", queryId="none")
+    logs.refuses("start_query", "InvalidParameterException", "exactly one", startTime=0, endTime=1, queryString="limit 1")
     queries = logs.describe_queries(status="Complete")["queries"]
     assert len(queries) == 6 and queries[0]["queryString"] == "stats count(*) as n"
