@@ -43,6 +43,9 @@ struct logs_session {
     struct flow_session *flow;
 };
 
+/* Its files alone, which no question can be asked of. */
+bool logs_open_files(struct logs_call *call, struct logs_session *ret) MUST_USE;
+
 /* Records that can have begun in since_s..until_s. False after logs_fail(). */
 bool logs_open(struct logs_call *call, uint64_t since_s, uint64_t until_s, struct logs_session *ret) MUST_USE;
 void logs_close(struct logs_session *session);

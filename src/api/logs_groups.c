@@ -46,7 +46,7 @@ json_t *logs_describe_log_groups(struct logs_call *call)
     json_t *groups = json_array();
     struct logs_session session AUTO_LOGS_SESSION = {0};
     if (is_listed(call)) {
-        if (!logs_open(call, 0, UINT64_MAX, &session)) {
+        if (!logs_open_files(call, &session)) {
             json_decref(groups);
             return NULL;
         }

@@ -53,14 +53,29 @@ static void tell(void *userdata, const char *line)
     log_warning("api", "%s", line);
 }
 
+static int open_files(const struct logs_host *host, uint64_t since_s, uint64_t until_s, struct sources **ret,
+                      struct fault *fault)
+{
+    /* The daemon makes the folder with its first window. */
+    bool is_there = access(host->store, F_OK) == 0;
+    const struct sources_options options = {
+        .store = is_there ? host->store : NULL, .since_s = since_s, .until_s = until_s, .tell = tell};
+    return sources_open(ret, &options, fault);
+}
+
+bool logs_open_files(struct logs_call *call, struct logs_session *ret)
+{
+    struct fault fault = {0};
+    int r = open_files(call->host, 0, UINT64_MAX, &ret->sources, &fault);
+    if (r < 0)
+        logs_fail_unavailable(call, &fault);
+    return r == 0;
+}
+
 bool logs_open(struct logs_call *call, uint64_t since_s, uint64_t until_s, struct logs_session *ret)
 {
     struct fault fault = {0};
-    /* The daemon makes the folder with its first window. */
-    bool is_there = access(call->host->store, F_OK) == 0;
-    const struct sources_options options = {
-        .store = is_there ? call->host->store : NULL, .since_s = since_s, .until_s = until_s, .tell = tell};
-    int r = sources_open(&ret->sources, &options, &fault);
+    int r = open_files(call->host, since_s, until_s, &ret->sources, &fault);
     if (r == 0) {
         const struct flow_session_options flow = {.sources = ret->sources,
                                                   .since_s = since_s,
