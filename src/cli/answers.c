@@ -164,12 +164,13 @@ static void text_phrase(struct buf *buf, const struct explained *explained)
 /* What the record itself says, so that an answer stands alone. */
 static void json_record(struct buf *buf, const struct record *record)
 {
-    static const uint8_t shown[] = {FIELD_INTERFACE_ID, FIELD_SRCADDR,   FIELD_DSTADDR, FIELD_SRCPORT,
-                                    FIELD_DSTPORT,      FIELD_PROTOCOL,  FIELD_START,   FIELD_END,
-                                    FIELD_ACTION,       FIELD_LOG_STATUS};
-    struct format format = {.version = 2, .count = sizeof shown};
-    memcpy(format.fields, shown, sizeof shown);
-    record_write_json(buf, &format, record);
+    static const struct format shown = {
+        .count = 10,
+        .version = 2,
+        .fields = {FIELD_INTERFACE_ID, FIELD_SRCADDR, FIELD_DSTADDR, FIELD_SRCPORT, FIELD_DSTPORT,
+                   FIELD_PROTOCOL, FIELD_START, FIELD_END, FIELD_ACTION, FIELD_LOG_STATUS},
+    };
+    record_write_json(buf, &shown, record);
     if (buf->len >= 2)
         buf->len -= 2; /* the brace and the newline: more members follow */
 }

@@ -7,8 +7,8 @@
 
 #define ROW(text, since, shape, where, absent, explained)                                                    \
     {                                                                                                        \
-        .name = (text), .name_len = sizeof(text) - 1, .version = (since), shape, .scope = (where),           \
-        .absent_when = (absent), .meaning = (explained)                                                      \
+        .name = (text), .member = "\"" text "\":", .name_len = sizeof(text) - 1, .version = (since), shape,  \
+        .scope = (where), .absent_when = (absent), .meaning = (explained)                                    \
     }
 
 /* Shapes: AWS's Parquet type, what the text has to look like, and the largest number. */

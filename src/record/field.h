@@ -111,8 +111,11 @@ enum field_id {
     FIELD_UNKNOWN = FIELD_COUNT, /* column of a file whose name is not in the catalogue: read over */
 };
 
+#define FIELD_MEMBER_SIZE 32
+
 struct field {
     const char *name;
+    char member[FIELD_MEMBER_SIZE]; /* of a JSON object: the name in quotes and a colon; name_len + 3 bytes */
     uint8_t name_len;
     uint8_t version;         /* record version that introduced it; our own have the newest, 11 */
     uint8_t type;            /* enum field_type: AWS's Parquet type */

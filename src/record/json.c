@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/num.h"
 #include "record/value.h"
 
 static bool needs_escape(unsigned char byte)
@@ -12,7 +13,37 @@ static bool needs_escape(unsigned char byte)
     return byte < 0x20 || byte == '"' || byte == '\\';
 }
 
-void json_write_string(struct buf *buf, const char *text, size_t len)
+#define BYTES(byte) (0x0101010101010101ULL * (byte))
+
+/* Whether one of eight bytes needs an escape: the top bit of each tells. */
+static bool any_needs_escape(uint64_t word)
+{
+    uint64_t quote = word ^ BYTES('"');
+    uint64_t backslash = word ^ BYTES('\\');
+    uint64_t marks = ((word - BYTES(0x20)) & ~word) | ((quote - BYTES(1)) & ~quote) |
+                     ((backslash - BYTES(1)) & ~backslash);
+    return (marks & BYTES(0x80)) != 0;
+}
+
+/* Nearly all texts; the last eight bytes are looked at as such, whatever the length. */
+static bool is_plain(const char *text, size_t len)
+{
+    uint64_t word;
+    bool found = false;
+    if (len < sizeof word) {
+        for (size_t i = 0; i < len; i++)
+            found |= needs_escape((unsigned char)text[i]);
+        return !found;
+    }
+    for (size_t at = 0; at < len - sizeof word; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        found |= any_needs_escape(word);
+    }
+    memcpy(&word, text + len - sizeof word, sizeof word);
+    return !found && !any_needs_escape(word);
+}
+
+static void write_escaped(struct buf *buf, const char *text, size_t len)
 {
     size_t copied = 0;
     buf_char(buf, '"');
@@ -31,23 +62,65 @@ void json_write_string(struct buf *buf, const char *text, size_t len)
     buf_char(buf, '"');
 }
 
-static void write_value(struct buf *buf, const struct value *value)
+/* Writes the plain text and returns where it ends; the caller has made room. */
+static char *put_plain(char *at, const char *text, size_t len)
 {
-    char address[ADDRESS_TEXT_MAX];
-    switch ((enum value_kind)value->kind) {
-    case VALUE_ABSENT:
-        buf_append(buf, "null", 4);
-        return;
-    case VALUE_NUMBER:
-        buf_u64(buf, value->number);
-        return;
-    case VALUE_TEXT:
-        json_write_string(buf, value->text, value->len);
-        return;
-    case VALUE_ADDRESS:
-        json_write_string(buf, address, address_format(address, value->address, (uint8_t)value->len));
+    *at++ = '"';
+    memcpy(at, text, len);
+    at[len] = '"';
+    return at + len + 1;
+}
+
+void json_write_string(struct buf *buf, const char *text, size_t len)
+{
+    if (!is_plain(text, len)) {
+        write_escaped(buf, text, len);
         return;
     }
+    char *at = buf_reserve(buf, len + 2);
+    if (at)
+        buf->len += (size_t)(put_plain(at, text, len) - at);
+}
+
+/* Longest value but text: an address in quotes. */
+#define SHORT_VALUE_MAX (ADDRESS_TEXT_MAX + 2)
+
+/* Writes a value that needs no escapes and returns where it ends; the caller has made room. */
+static char *put_value(char *at, const struct value *value)
+{
+    switch ((enum value_kind)value->kind) {
+    case VALUE_NUMBER:
+        return at + num_format_u64(at, value->number);
+    case VALUE_TEXT:
+        return put_plain(at, value->text, value->len);
+    case VALUE_ADDRESS:
+        *at++ = '"';
+        at += address_format(at, value->address, (uint8_t)value->len);
+        *at++ = '"';
+        return at;
+    case VALUE_ABSENT:
+        break;
+    }
+    memcpy(at, "null", 4);
+    return at + 4;
+}
+
+static void write_field(struct buf *buf, char before, const struct field *field, const struct value *value)
+{
+    bool is_text = value->kind == VALUE_TEXT;
+    bool escapes = is_text && !is_plain(value->text, value->len);
+    size_t room = is_text && !escapes ? (size_t)value->len + 2 : SHORT_VALUE_MAX;
+    char *at = buf_reserve(buf, 1 + sizeof field->member + room);
+    if (!at)
+        return;
+    *at++ = before;
+    memcpy(at, field->member, sizeof field->member);
+    at += field->name_len + 3;
+    if (!escapes)
+        at = put_value(at, value);
+    buf->len = (size_t)(at - buf->data);
+    if (escapes)
+        write_escaped(buf, value->text, value->len);
 }
 
 void json_write_member(struct buf *buf, const char *before, const char *text)
@@ -69,10 +142,7 @@ void record_write_json(struct buf *buf, const struct format *format, const struc
         if (id == FIELD_UNKNOWN || seen[id])
             continue;
         seen[id] = true;
-        buf_append(buf, (char[]){before, '"'}, 2);
-        buf_append(buf, field_catalogue[id].name, field_catalogue[id].name_len);
-        buf_append(buf, "\":", 2);
-        write_value(buf, id == FIELD_VERSION ? &version : &record->values[id]);
+        write_field(buf, before, &field_catalogue[id], id == FIELD_VERSION ? &version : &record->values[id]);
         before = ',';
     }
     buf_append(buf, "}\n", 2);

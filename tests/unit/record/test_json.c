@@ -55,6 +55,26 @@ static void test_strings_are_escaped(void **state)
     assert_string_equal(json_string_value(back), text);
 }
 
+/* Texts are looked at eight bytes at a time: wherever the byte stands, it is found, and no other one is. */
+static void test_escapes_at_every_place(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len <= 25; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned byte = 1; byte < 256; byte++) {
+                char text[32];
+                AUTO_BUF struct buf line = BUF_INIT(256);
+                memset(text, at % 2 ? '!' : '#', len);
+                text[at] = (char)byte;
+                json_write_string(&line, text, len);
+                size_t more = byte < 0x20 ? 5 : byte == '"' || byte == '\\' ? 1 : 0;
+                assert_int_equal(line.len, len + 2 + more);
+                assert_int_equal(line.data[1 + at], more ? '\\' : (char)byte);
+            }
+        }
+    }
+}
+
 static void test_unknown_columns_are_not_written(void **state)
 {
     (void)state;
@@ -126,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_strings_are_escaped),
+        cmocka_unit_test(test_escapes_at_every_place),
         cmocka_unit_test(test_unknown_columns_are_not_written),
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_refusals),
