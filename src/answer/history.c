@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "answer/history.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #include "flow/flow.h"
 
@@ -11,7 +11,7 @@
 #define EPHEMERAL_MIN 32768 /* ports that clients take by default begin here, or above */
 
 /* State of a conversation: noted, then what the documents say to its beginning. */
-enum { STATE_FREE, STATE_NOTED, STATE_TRACKED, STATE_NOT_TRACKED, STATE_REJECTED, STATE_UNSURE };
+enum { STATE_NEW, STATE_NOTED, STATE_TRACKED, STATE_NOT_TRACKED, STATE_REJECTED, STATE_UNSURE };
 
 enum {
     SYN_INGRESS = 1, /* some record of that direction has SYN without ACK: it began here */
@@ -22,6 +22,21 @@ enum {
     STREAM = 32,
 };
 
+/* Without memory the second pass searches. */
+static void keep_number(struct history *history, uint32_t number)
+{
+    if (history->noted_count == history->noted_capacity) {
+        size_t capacity = history->noted_capacity ? history->noted_capacity * 2 : 4096;
+        uint32_t *noted =
+            capacity <= HISTORY_NOTED_MAX ? reallocarray(history->noted, capacity, sizeof *noted) : NULL;
+        if (!noted)
+            return;
+        history->noted = noted;
+        history->noted_capacity = capacity;
+    }
+    history->noted[history->noted_count++] = number;
+}
+
 void history_note(struct history *history, const struct history_record *record)
 {
     struct connection_key key;
@@ -31,12 +46,14 @@ void history_note(struct history *history, const struct history_record *record)
     if (record->start_s > history->latest_s)
         history->latest_s = record->start_s;
     connection_key(&key, &record->packet, record->interface);
-    struct connection *found = connections_add(&history->table, &key);
-    if (!found) {
+    uint32_t number = connections_add(&history->table, &key);
+    keep_number(history, number);
+    if (number == CONNECTION_NONE) {
         history->not_noted++;
         return;
     }
-    if (found->state == STATE_FREE) /* the first in the input, should nothing else tell */
+    struct connection *found = connections_at(&history->table, number);
+    if (found->state == STATE_NEW) /* the first in the input, should nothing else tell */
         found->direction = (uint8_t)direction;
     found->state = STATE_NOTED;
     if ((record->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
@@ -145,11 +162,26 @@ static struct connection_view view_reply(const struct history *history, const st
                           "longer than the longest"};
 }
 
-struct connection *history_find(const struct history *history, const struct history_record *record)
+/* How many records ahead a conversation is asked of the memory. */
+enum { AHEAD = 8 };
+
+/* What the first pass noted for the record at which the second one is. */
+static struct connection *next_noted(struct history *history)
+{
+    size_t at = history->next++;
+    if (at + AHEAD < history->noted_count && history->noted[at + AHEAD] != CONNECTION_NONE)
+        __builtin_prefetch(connections_at(&history->table, history->noted[at + AHEAD]), 1);
+    return at < history->noted_count && history->noted[at] != CONNECTION_NONE
+               ? connections_at(&history->table, history->noted[at])
+               : NULL;
+}
+
+struct connection *history_find(struct history *history, const struct history_record *record)
 {
     struct connection_key key;
     connection_key(&key, &record->packet, record->interface);
-    return connections_find(&history->table, &key);
+    struct connection *noted = next_noted(history);
+    return noted && connection_key_equal(&noted->key, &key) ? noted : connections_find(&history->table, &key);
 }
 
 void history_decide(const struct history *history, struct connection *found, enum history_side side,
@@ -191,4 +223,5 @@ void history_carry_on(struct connection *found, const struct history_record *rec
 void history_done(struct history *history)
 {
     connections_done(&history->table);
+    free(history->noted);
 }

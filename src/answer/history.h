@@ -9,7 +9,8 @@
 #include "base/macro.h"
 #include "policy/connections.h"
 
-#define HISTORY_MAX_DEFAULT 16000000 /* conversations, of some 100 bytes each */
+#define HISTORY_MAX_DEFAULT 16000000  /* conversations, of some 80 bytes each */
+#define HISTORY_NOTED_MAX (1UL << 27) /* records whose conversation is kept, in four bytes each */
 
 /* A record as the policy sees it. */
 struct history_record {
@@ -24,6 +25,10 @@ struct history_record {
 
 struct history {
     struct connections table;
+    uint32_t *noted; /* owned; the conversation of each record, in their order */
+    size_t noted_count;
+    size_t noted_capacity;
+    size_t next;        /* the one that the second pass comes to */
     uint64_t latest_s;  /* start of a record noted so far */
     uint64_t not_noted; /* records there was no memory for: judged without a history */
     bool out_of_order;  /* starts go back by more than any interval does */
@@ -35,11 +40,14 @@ void history_note(struct history *history, const struct history_record *record);
 /* Two sets of rules may judge the same records, the first one first. */
 enum history_side { HISTORY_SIDE, HISTORY_OTHER_SIDE };
 
-/* The conversation of a record; NULL when it was not noted. */
-struct connection *history_find(const struct history *history, const struct history_record *record);
+/*
+ * Second pass: the conversation of a record; NULL when it was not noted. Once per record noted and in the
+ * same order it takes no search; otherwise it does, and finds the same.
+ */
+struct connection *history_find(struct history *history, const struct history_record *record);
 
 /*
- * Second pass, in the order of the input: decides the record. `ret_reply` tells whether the records show the
+ * In the order of the input: decides the record. `ret_reply` tells whether the records show the
  * conversation as begun the other way. Before history_carry_on(), which `found` needs once per record.
  */
 void history_decide(const struct history *history, struct connection *found, enum history_side side,

@@ -10,10 +10,12 @@
 #include "bpf/parse.h"
 #include "flow/flow.h"
 
-enum { TABLE_MIN = 1024, LARGE_PAGE = 2 * 1024 * 1024 };
+enum { SLOTS_MIN = 1024, LARGE_PAGE = 2 * 1024 * 1024 };
+
+_Static_assert(CONNECTIONS_CHUNK * sizeof(struct connection) == LARGE_PAGE, "a chunk fills a large page");
 
 /* Of a tracked connection. */
-enum { STATE_FREE, STATE_OPEN };
+enum { STATE_NEW, STATE_OPEN };
 enum {
     FIN_INGRESS = 1,
     FIN_EGRESS = 2,
@@ -54,8 +56,8 @@ static uint64_t word_at(const struct connection_key *key, size_t at)
     return word;
 }
 
-/* As memcmp(), which compilers do not unfold for this size. The words overlap at the end. */
-static bool same_key(const struct connection_key *a, const struct connection_key *b)
+/* The words overlap at the end. */
+bool connection_key_equal(const struct connection_key *a, const struct connection_key *b)
 {
     uint64_t differ = word_at(a, sizeof *a - 8) ^ word_at(b, sizeof *b - 8);
     for (size_t at = 0; at < sizeof *a / 8 * 8; at += 8)
@@ -63,73 +65,109 @@ static bool same_key(const struct connection_key *a, const struct connection_key
     return differ == 0;
 }
 
-/* The place of the key, or the free one where it would go. */
-static struct connection *place(const struct connections *table, const struct connection_key *key)
+static uint32_t number_in(uint64_t slot)
 {
-    size_t at = hash_bytes(key, sizeof *key, table->seed) & table->mask;
-    while (table->items[at].state != STATE_FREE && !same_key(&table->items[at].key, key))
-        at = (at + 1) & table->mask;
-    return &table->items[at];
+    return (uint32_t)slot - 1;
+}
+
+/* The half of the hash that a slot keeps tells where it goes, too. */
+static uint32_t hash_of(const struct connections *table, const struct connection_key *key)
+{
+    return (uint32_t)hash_bytes(key, sizeof *key, table->seed);
+}
+
+/* The slot of the key, or the free one where it would go. */
+static uint64_t *place(const struct connections *table, const struct connection_key *key, uint32_t hash)
+{
+    size_t at = hash & table->mask;
+    for (; table->slots[at]; at = (at + 1) & table->mask)
+        if (table->slots[at] >> 32 == hash &&
+            connection_key_equal(&connections_at(table, number_in(table->slots[at]))->key, key))
+            break;
+    return &table->slots[at];
 }
 
 struct connection *connections_find(const struct connections *table, const struct connection_key *key)
 {
-    if (!table->items)
-        return NULL;
-    struct connection *found = place(table, key);
-    return found->state == STATE_FREE ? NULL : found;
+    uint64_t slot = table->slots ? *place(table, key, hash_of(table, key)) : 0;
+    return slot ? connections_at(table, number_in(slot)) : NULL;
 }
 
-/* In large pages where they fill some: a look-up then misses the memory's own tables less often. */
-static struct connection *allocate(size_t count)
+/* Zeroed; in large pages where it fills some: a look-up then misses the memory's own tables less often. */
+static void *allocate(size_t size)
 {
-    size_t size = count * sizeof(struct connection);
-    struct connection *items = aligned_alloc(size >= LARGE_PAGE ? LARGE_PAGE : sizeof *items, size);
-    if (items && size >= LARGE_PAGE)
+    if (size < LARGE_PAGE)
+        return calloc(1, size);
+    void *items = aligned_alloc(LARGE_PAGE, size);
+    if (items) {
         (void)madvise(items, size, MADV_HUGEPAGE); /* only an advice */
-    if (items)
         memset(items, 0, size);
+    }
     return items;
 }
 
-static bool grow(struct connections *table)
+static bool grow_slots(struct connections *table)
 {
-    struct connections larger = *table;
-    size_t size = table->items ? (table->mask + 1) * 2 : TABLE_MIN;
-    larger.items = allocate(size);
-    larger.mask = size - 1;
-    if (!larger.items)
+    size_t size = table->slots ? (table->mask + 1) * 2 : SLOTS_MIN;
+    uint64_t *slots = allocate(size * sizeof *slots);
+    if (!slots)
         return false;
-    if (!table->items && getrandom(&larger.seed, sizeof larger.seed, 0) < 0)
-        larger.seed = (uintptr_t)table; /* better than none */
-    for (size_t i = 0; table->items && i <= table->mask; i++)
-        if (table->items[i].state != STATE_FREE)
-            *place(&larger, &table->items[i].key) = table->items[i];
-    free(table->items);
-    *table = larger;
+    if (!table->slots && getrandom(&table->seed, sizeof table->seed, 0) < 0)
+        table->seed = (uintptr_t)table; /* better than none */
+    for (size_t i = 0; table->slots && i <= table->mask; i++) {
+        if (!table->slots[i])
+            continue;
+        size_t at = (table->slots[i] >> 32) & (size - 1);
+        while (slots[at])
+            at = (at + 1) & (size - 1);
+        slots[at] = table->slots[i];
+    }
+    free(table->slots);
+    table->slots = slots;
+    table->mask = size - 1;
     return true;
 }
 
-struct connection *connections_add(struct connections *table, const struct connection_key *key)
+/* The first one is left to the memory's small pages, as most tables are small. */
+static bool grow_chunks(struct connections *table)
 {
-    struct connection *found = connections_find(table, key);
-    if (found)
-        return found;
-    if (table->count >= table->max_count)
-        return NULL;
-    if ((!table->items || (table->count + 1) * 4 > (table->mask + 1) * 3) && !grow(table))
-        return NULL;
-    found = place(table, key);
-    *found = (struct connection){.key = *key};
-    table->count++;
-    return found;
+    size_t count = table->count / CONNECTIONS_CHUNK;
+    struct connection **chunks = reallocarray(table->chunks, count + 1, sizeof(struct connection *));
+    if (!chunks)
+        return false;
+    table->chunks = chunks;
+    chunks[count] = aligned_alloc(LARGE_PAGE, LARGE_PAGE);
+    if (chunks[count] && count > 0)
+        (void)madvise(chunks[count], LARGE_PAGE, MADV_HUGEPAGE); /* only an advice */
+    return chunks[count] != NULL;
+}
+
+uint32_t connections_add(struct connections *table, const struct connection_key *key)
+{
+    if ((!table->slots || (table->count + 1) * 3 > (table->mask + 1) * 2) &&
+        table->count < table->max_count && !grow_slots(table))
+        return CONNECTION_NONE;
+    if (!table->slots)
+        return CONNECTION_NONE;
+    uint32_t hash = hash_of(table, key);
+    uint64_t *slot = place(table, key, hash);
+    if (*slot)
+        return number_in(*slot);
+    if (table->count >= table->max_count || (table->count % CONNECTIONS_CHUNK == 0 && !grow_chunks(table)))
+        return CONNECTION_NONE;
+    uint32_t number = (uint32_t)table->count++;
+    *connections_at(table, number) = (struct connection){.key = *key};
+    *slot = (uint64_t)hash << 32 | (number + 1);
+    return number;
 }
 
 void connections_done(struct connections *table)
 {
-    free(table->items);
-    table->items = NULL;
-    table->count = 0;
+    for (size_t at = 0; at < table->count; at += CONNECTIONS_CHUNK)
+        free(table->chunks[at / CONNECTIONS_CHUNK]);
+    free(table->chunks);
+    free(table->slots);
+    *table = (struct connections){.max_count = table->max_count};
 }
 
 struct policy_timeout policy_timeout(const struct policy_interface *interface, uint8_t protocol, bool stream)
@@ -203,11 +241,12 @@ static void carry_on(struct connection *connection, const struct policy_packet *
 static void open_connection(struct tracker *tracker, const struct connection_key *key,
                             const struct policy_packet *packet, uint8_t tcp_flags, uint64_t second)
 {
-    struct connection *connection = connections_add(&tracker->table, key);
-    if (!connection) {
+    uint32_t number = connections_add(&tracker->table, key);
+    if (number == CONNECTION_NONE) {
         tracker->not_tracked++;
         return;
     }
+    struct connection *connection = connections_at(&tracker->table, number);
     connection->state = STATE_OPEN;
     connection->direction = packet->egress;
     connection->flags = 0;

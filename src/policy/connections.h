@@ -26,10 +26,10 @@ struct connection_key {
 
 _Static_assert(sizeof(struct connection_key) == 44, "the key has no padding");
 
-/* A cache line, as a look-up mostly waits for memory. Times are seconds since the epoch, up to 2106. */
+/* A cache line. Times are seconds since the epoch, up to 2106. */
 struct connection {
     struct connection_key key;
-    uint8_t state; /* 0 is a free place; users of the table give the others their meaning */
+    uint8_t state; /* 0 in a new one; users of the table give the others their meaning */
     uint8_t direction;
     uint8_t flags;
     uint8_t other_state; /* by a second set of rules, where two are compared */
@@ -40,17 +40,28 @@ struct connection {
 
 _Static_assert(sizeof(struct connection) == 64, "a connection is one cache line");
 
-/* Open addressing; places move when it grows. Zeroed but for max_count to begin with. */
+#define CONNECTION_NONE UINT32_MAX
+#define CONNECTIONS_CHUNK 32768 /* connections, 2 MiB */
+
+/*
+ * Connections are numbered as they come and stay where they are. What is searched holds eight bytes of each,
+ * so that the many that come once and the next one's answer cost one miss of the cache, and growing moves
+ * little. Zeroed but for max_count to begin with.
+ */
 struct connections {
-    struct connection *items; /* owned */
+    struct connection **chunks; /* owned, as are they */
+    uint64_t *slots;            /* owned; half of the key's hash, then its number + 1; 0 is free */
     size_t mask;
     size_t count;
-    size_t max_count;
-    uint64_t seed; /* so that nobody outside can choose keys that collide */
+    size_t max_count; /* below CONNECTION_NONE */
+    uint64_t seed;    /* so that nobody outside can choose keys that collide */
 };
 
 /* A packet's key; the same for both directions. */
 void connection_key(struct connection_key *ret, const struct policy_packet *packet, uint32_t interface);
+
+/* As memcmp(), which compilers do not unfold for this size. */
+bool connection_key_equal(const struct connection_key *a, const struct connection_key *b);
 
 /* Later times than the table holds are its last. */
 static inline uint32_t connection_time(uint64_t second)
@@ -58,10 +69,16 @@ static inline uint32_t connection_time(uint64_t second)
     return second < UINT32_MAX ? (uint32_t)second : UINT32_MAX;
 }
 
+static inline struct connection *connections_at(const struct connections *table, uint32_t number)
+{
+    return &table->chunks[number / CONNECTIONS_CHUNK][number % CONNECTIONS_CHUNK];
+}
+
+/* NULL when there is none. */
 struct connection *connections_find(const struct connections *table, const struct connection_key *key);
 
-/* Found or made, with state 0 when it is new: set it. NULL at max_count or without memory. */
-struct connection *connections_add(struct connections *table, const struct connection_key *key);
+/* The number of the one found or made; CONNECTION_NONE at max_count or without memory. */
+uint32_t connections_add(struct connections *table, const struct connection_key *key);
 void connections_done(struct connections *table);
 
 struct tracker {

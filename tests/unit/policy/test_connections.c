@@ -70,8 +70,36 @@ static void test_many_connections(void **state)
     policy_free(policy);
 }
 
+/* More than a chunk of them: numbers come in order, and each key leads to its own place, which stays. */
+static void test_places(void **state)
+{
+    (void)state;
+    enum { PLACES = 3 * CONNECTIONS_CHUNK + 7 };
+    struct connections table = {.max_count = PLACES};
+    struct connection_key key = {.family = 4, .protocol = 6};
+    for (uint32_t number = 0; number < PLACES; number++) {
+        key.interface = number;
+        assert_null(connections_find(&table, &key));
+        assert_int_equal(connections_add(&table, &key), number);
+        connections_at(&table, number)->last_s = number;
+    }
+    const struct connection *first = connections_at(&table, 0);
+    key.interface = PLACES;
+    assert_int_equal(connections_add(&table, &key), CONNECTION_NONE);
+    assert_null(connections_find(&table, &key));
+    for (uint32_t number = 0; number < PLACES; number++) {
+        key.interface = number;
+        assert_int_equal(connections_add(&table, &key), number);
+        assert_ptr_equal(connections_find(&table, &key), connections_at(&table, number));
+        assert_int_equal(connections_at(&table, number)->last_s, number);
+    }
+    assert_ptr_equal(first, connections_at(&table, 0));
+    connections_done(&table);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_connections)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_connections),
+                                       cmocka_unit_test(test_places)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
