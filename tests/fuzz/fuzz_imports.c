@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What an import that ended at any moment, or a failing disk, may have left in a store: the journal of inputs,
- * then after a byte of zero the list of a unit that was committed. What the journal says is kept, what is added
- * to it is read again, going through the unit twice is the same as once, and nothing is made outside the store.
+ * What an import that ended at any moment, or a failing disk, may have left in a store: the journal of
+ * inputs, then after a byte of zero the list of a unit that was committed. What the journal says is kept,
+ * what is added to it is read again, going through the unit twice is the same as once, and nothing is made
+ * outside the store.
  */
 
 #include <dirent.h>
@@ -94,7 +95,8 @@ static void add(const char *store, const char *name)
     require(import_journal_append(journal, &entry, 1, &fault) == 0);
     import_journal_close(journal);
     journal = open_journal(store);
-    require(journal && import_journal_is_written(journal, &added) && import_journal_is_written(journal, &also));
+    require(journal && import_journal_is_written(journal, &added) &&
+            import_journal_is_written(journal, &also));
     import_journal_close(journal);
 }
 

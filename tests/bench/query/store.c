@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes a store as the daemon leaves it once its hours are merged, from made-up records that are the same each
- * time: store FOLDER HOURS RECORDS, the latter of an hour. Hours are independent of each other, so that the
- * first ones of a large store are a smaller one.
+ * Makes a store as the daemon leaves it once its hours are merged, from made-up records that are the same
+ * each time: store FOLDER HOURS RECORDS, the latter of an hour. Hours are independent of each other, so that
+ * the first ones of a large store are a smaller one.
  *
- * 2000 hosts, each with an interface, talk with 100,000 others, a few of them most of the time; a fifth is IPv6.
- * A connection is its request and its answer, or a request that was rejected. Each hour has a port scan, a host
- * scan and a series of log-ins (plan_scans()).
+ * 2000 hosts, each with an interface, talk with 100,000 others, a few of them most of the time; a fifth is
+ * IPv6. A connection is its request and its answer, or a request that was rejected. Each hour has a port
+ * scan, a host scan and a series of log-ins (plan_scans()).
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -154,8 +154,8 @@ static void add_connection(struct maker *maker, const struct connection *connect
     if (connection->rejected)
         return;
     set_ends(record, &connection->server, &connection->client);
-    add(maker, !connection->outbound, connection->packets,
-        connection->packets * (60 + skewed(maker, 1400)), tcp ? 19 : 0);
+    add(maker, !connection->outbound, connection->packets, connection->packets * (60 + skewed(maker, 1400)),
+        tcp ? 19 : 0);
 }
 
 static void add_usual(struct maker *maker)
@@ -185,7 +185,8 @@ static void add_usual(struct maker *maker)
     add_connection(maker, &connection);
 }
 
-/* 600 ports of one host, one port of 1500 hosts, 60 log-ins; each within a minute, from somebody else each hour. */
+/* 600 ports of one host, one port of 1500 hosts, 60 log-ins; each within a minute, from somebody else each
+ * hour. */
 static void add_scans(struct maker *maker, uint64_t hour, unsigned minute)
 {
     static const struct {
