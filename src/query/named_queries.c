@@ -121,10 +121,11 @@
     {                                                                                                        \
         "max-packets", "3", "a flow with more packets, that was not rejected, is no probe", NAMED_COUNT      \
     }
+/* Different ports or hosts are only counted where there are as many flows: counting them takes long. */
 #define PROBES                                                                                               \
     "probes AS (SELECT *, start - start % {window} AS bucket FROM flows\n"                                   \
     "            WHERE protocol IN (6, 17) AND (action = 'REJECT' OR packets <= {max-packets}) AND "         \
-    "{opens})\n"
+    "{opens}),\n"
 
 const struct named_query named_queries[] = {
     {.name = "top-talkers",
@@ -353,12 +354,16 @@ const struct named_query named_queries[] = {
     {.name = "port-scans",
      .purpose = "sources that tried many ports of one host",
      .parameters = {{"min-ports", "20", "different ports within the window", NAMED_COUNT}, SCAN_PARAMETERS},
-     .sql = "WITH {flows},\n" PROBES "SELECT srcaddr, dstaddr, {time bucket} AS since,\n"
+     .sql = "WITH {flows},\n" PROBES
+            "often AS (SELECT srcaddr AS source, dstaddr AS destination, bucket AS first_s\n"
+            "            FROM probes GROUP BY 1, 2, 3 HAVING count(*) >= {min-ports})\n"
+            "SELECT srcaddr, dstaddr, {time bucket} AS since,\n"
             "       count(DISTINCT dstport) AS ports,\n"
             "       count(*) AS flows,\n"
             "       " REJECTED " AS rejected,\n"
             "       {words dstport} AS lowest_ports\n"
             "  FROM probes\n"
+            "  JOIN often ON source = srcaddr AND destination = dstaddr AND first_s = bucket\n"
             " GROUP BY srcaddr, dstaddr, bucket\n"
             "HAVING count(DISTINCT dstport) >= {min-ports}\n"
             " ORDER BY 4 DESC, 1, 2, 3\n"
@@ -370,11 +375,15 @@ const struct named_query named_queries[] = {
     {.name = "host-scans",
      .purpose = "sources that tried one port of many hosts",
      .parameters = {{"min-hosts", "20", "different hosts within the window", NAMED_COUNT}, SCAN_PARAMETERS},
-     .sql = "WITH {flows},\n" PROBES "SELECT srcaddr, dstport, protocol, {time bucket} AS since,\n"
+     .sql = "WITH {flows},\n" PROBES
+            "often AS (SELECT srcaddr AS source, dstport AS port, protocol AS kind, bucket AS first_s\n"
+            "            FROM probes GROUP BY 1, 2, 3, 4 HAVING count(*) >= {min-hosts})\n"
+            "SELECT srcaddr, dstport, protocol, {time bucket} AS since,\n"
             "       count(DISTINCT dstaddr) AS hosts,\n"
             "       count(*) AS flows,\n"
             "       " REJECTED " AS rejected\n"
             "  FROM probes\n"
+            "  JOIN often ON source = srcaddr AND port = dstport AND kind = protocol AND first_s = bucket\n"
             " GROUP BY srcaddr, dstport, protocol, bucket\n"
             "HAVING count(DISTINCT dstaddr) >= {min-hosts}\n"
             " ORDER BY 5 DESC, 1, 2, 3, 4\n"
