@@ -19,8 +19,6 @@ struct settings {
     uint64_t wait_s;
 };
 
-#define SETTING(member) .offset = offsetof(struct settings, member)
-
 static const struct option options[] = {
     {.name = "store",
      .metavar = "DIR",

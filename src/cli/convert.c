@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "cli/command.h"
+#include "cli/from.h"
 #include "cli/progress.h"
 #include "parquet/files.h"
 
@@ -25,8 +26,6 @@ struct settings {
     bool header;
     bool strict;
 };
-
-#define SETTING(member) .offset = offsetof(struct settings, member)
 
 static const struct option options[] = {
     {.name = "out",
@@ -53,17 +52,13 @@ static const struct option options[] = {
      .kind = OPTION_FLAG,
      SETTING(header),
      .help = "begin text with a line of the field names"},
-    {.name = "input-format",
-     .metavar = "FORMAT",
-     .kind = OPTION_TEXT,
-     SETTING(input_format),
-     .help = "fields of lines that no header line precedes; default: default"},
+    INPUT_FORMAT_OPTION(struct settings, input_format),
     {.name = "rejects",
      .metavar = "FILE",
      .kind = OPTION_TEXT,
      SETTING(rejects),
      .help = "keep the bad lines, as they are, in FILE"},
-    {.name = "strict", .kind = OPTION_FLAG, SETTING(strict), .help = "exit with 1 when a line was bad"},
+    STRICT_OPTION(struct settings, strict),
     {.name = NULL},
 };
 

@@ -39,11 +39,6 @@ struct settings {
     bool trace;
 };
 
-#define SETTING(member) .offset = offsetof(struct settings, member)
-#define TEXT_OPTION(option, member, what, words)                                                             \
-    {                                                                                                        \
-        .name = option, .metavar = what, .kind = OPTION_TEXT, SETTING(member), .help = words                 \
-    }
 #define END "an address, a block, or the id of an interface, instance or subnet"
 
 static const struct option options[] = {
@@ -55,7 +50,7 @@ static const struct option options[] = {
                 "tcp, udp, icmp, icmpv6 or a number; default: tcp with --port, else any"),
     FROM_OPTIONS(struct settings, from),
     TEXT_OPTION("at", at, "TIME", "the five minutes before and after"),
-    TEXT_OPTION("policy", policy, "DIR", "AWS documents, to name the rule as explain does"),
+    TEXT_OPTION("policy", policy, "DIR", POLICY_DOCUMENTS "; the rule is named, as explain does"),
     TEXT_OPTION("expect", expect, "OUTCOME", "exit with 0 if this is the outcome, and with 1 if not"),
     {.name = "trace",
      .kind = OPTION_FLAG,

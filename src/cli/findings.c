@@ -24,14 +24,8 @@ struct settings {
     unsigned form;    /* enum form */
 };
 
-#define SETTING(member) .offset = offsetof(struct settings, member)
-
 static const struct option options[] = {
-    {.name = "policy",
-     .metavar = "DIR",
-     .kind = OPTION_TEXT,
-     SETTING(policy),
-     .help = "folder of the AWS documents: what aws ec2 describe-... printed, in files that end in .json"},
+    POLICY_OPTION(struct settings, policy),
     FROM_OPTIONS(struct settings, from),
     {.name = "html",
      .metavar = "FILE",

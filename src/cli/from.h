@@ -23,18 +23,38 @@ struct from_settings {
     bool local_time;
 };
 
-/* The rows of these options; `settings` has a struct from_settings as its member `member`. */
 #define FROM_OPTION(option, what, kind_of, settings, member, words)                                          \
     {                                                                                                        \
         .name = option, .metavar = what, .kind = kind_of, .offset = offsetof(settings, member),              \
         .help = words                                                                                        \
     }
+
+/* Rows of options that commands share, whose values go to `member` of `settings`. */
+#define INPUT_FORMAT_OPTION(settings, member)                                                                \
+    FROM_OPTION("input-format", "FORMAT", OPTION_TEXT, settings, member,                                     \
+                "fields of lines that no header line precedes; default: default")
+#define ENDPOINT_OPTION(settings, member)                                                                    \
+    FROM_OPTION("endpoint", "URL", OPTION_TEXT, settings, member,                                            \
+                "address of S3 and CloudWatch Logs; default: as AWS's tools find it")
+#define REGION_OPTION(settings, member)                                                                      \
+    FROM_OPTION("region", "REGION", OPTION_TEXT, settings, member,                                           \
+                "region of S3 and CloudWatch Logs; default: likewise")
+#define STRICT_OPTION(settings, member)                                                                      \
+    FROM_OPTION("strict", NULL, OPTION_FLAG, settings, member, "exit with 1 when a line was bad")
+#define WHERE_OPTION(settings, member)                                                                       \
+    FROM_OPTION("where", "SQL", OPTION_TEXT, settings, member,                                               \
+                "only records that meet this condition, as in \"action = 'REJECT' AND dstport = 22\"")
+#define POLICY_DOCUMENTS                                                                                     \
+    "folder of the AWS documents: what aws ec2 describe-... printed, in files that end in .json"
+#define POLICY_OPTION(settings, member)                                                                      \
+    FROM_OPTION("policy", "DIR", OPTION_TEXT, settings, member, POLICY_DOCUMENTS)
+
+/* The rows of a struct from_settings, the member `member` of `settings`. */
 #define FROM_OPTIONS(settings, member)                                                                       \
     FROM_OPTION("from", "SOURCE", OPTION_LIST, settings, member.from,                                        \
                 "records: a file, a folder, a glob in quotes, - (standard input), s3://BUCKET/PREFIX or "    \
                 "cloudwatch:LOG-GROUP; given again, the next; default: the daemon's store"),                 \
-        FROM_OPTION("input-format", "FORMAT", OPTION_TEXT, settings, member.input_format,                    \
-                    "fields of lines that no header line precedes; default: default"),                       \
+        INPUT_FORMAT_OPTION(settings, member.input_format),                                                  \
         FROM_OPTION("since", "TIME", OPTION_TEXT, settings, member.since,                                    \
                     "leave out records that end before: 2026-01-31T12:00:00Z, seconds since the epoch, or "  \
                     "15m, 2h, 7d ago; files and folders named after earlier times are not opened"),          \
@@ -42,10 +62,7 @@ struct from_settings {
                     "leave out records that start after"),                                                   \
         FROM_OPTION("local-time", NULL, OPTION_FLAG, settings, member.local_time,                            \
                     "times are of this host's time zone, not UTC"),                                          \
-        FROM_OPTION("endpoint", "URL", OPTION_TEXT, settings, member.endpoint,                               \
-                    "address of S3 and CloudWatch Logs; default: as AWS's tools find it"),                   \
-        FROM_OPTION("region", "REGION", OPTION_TEXT, settings, member.region,                                \
-                    "region of S3 and CloudWatch Logs; default: likewise"),                                  \
+        ENDPOINT_OPTION(settings, member.endpoint), REGION_OPTION(settings, member.region),                  \
         FROM_OPTION("state", "DIR", OPTION_TEXT, settings, member.state,                                     \
                     "the daemon's state folder, where its store is; default: " CONFIG_STATE_DEFAULT)
 

@@ -29,8 +29,6 @@ struct settings {
     bool strict;
 };
 
-#define SETTING(member) .offset = offsetof(struct settings, member)
-
 static const struct option options[] = {
     {.name = "store",
      .metavar = "DIR",
@@ -38,17 +36,13 @@ static const struct option options[] = {
      SETTING(store),
      .help = "the store; made where there is none; default: that of the daemon with its state "
              "in " CONFIG_STATE_DEFAULT},
-    {.name = "input-format",
-     .metavar = "FORMAT",
-     .kind = OPTION_TEXT,
-     SETTING(input_format),
-     .help = "fields of lines that no header line precedes; default: default"},
+    INPUT_FORMAT_OPTION(struct settings, input_format),
     {.name = "rejects",
      .metavar = "FILE",
      .kind = OPTION_TEXT,
      SETTING(rejects),
      .help = "add the bad lines, as they are, to FILE"},
-    {.name = "strict", .kind = OPTION_FLAG, SETTING(strict), .help = "exit with 1 when a line was bad"},
+    STRICT_OPTION(struct settings, strict),
     {.name = "threads",
      .metavar = "N",
      .kind = OPTION_NUMBER,
@@ -60,16 +54,8 @@ static const struct option options[] = {
      .kind = OPTION_FLAG,
      SETTING(no_compact),
      .help = "leave the merging of small files to the daemon or 'flowlog compact'"},
-    {.name = "endpoint",
-     .metavar = "URL",
-     .kind = OPTION_TEXT,
-     SETTING(endpoint),
-     .help = "where S3 or CloudWatch Logs answers, when not at AWS"},
-    {.name = "region",
-     .metavar = "REGION",
-     .kind = OPTION_TEXT,
-     SETTING(region),
-     .help = "their region; default: as AWS's SDKs find it"},
+    ENDPOINT_OPTION(struct settings, endpoint),
+    REGION_OPTION(struct settings, region),
     {.name = NULL},
 };
 

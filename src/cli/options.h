@@ -39,6 +39,13 @@ struct option {
     char letter;         /* of the short form; '\0' for none */
 };
 
+/* For the rows of a command, whose settings are a `struct settings`. */
+#define SETTING(member) .offset = offsetof(struct settings, member)
+#define TEXT_OPTION(option, member, what, words)                                                             \
+    {                                                                                                        \
+        .name = option, .metavar = what, .kind = OPTION_TEXT, SETTING(member), .help = words                 \
+    }
+
 /* Rows end with one whose name is NULL. "--name value", "--name=value", "-n value" and "-nvalue" are the
  * same. */
 

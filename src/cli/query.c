@@ -32,11 +32,7 @@ struct settings {
 
 static const struct option options[] = {
     FROM_OPTIONS(struct settings, from),
-    {.name = "where",
-     .metavar = "SQL",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(struct settings, where),
-     .help = "a condition that the records meet"},
+    WHERE_OPTION(struct settings, where),
     ROWS_OPTIONS(struct settings),
     {.name = "rows",
      .letter = 'n',

@@ -32,12 +32,6 @@ struct settings {
     bool stats;
 };
 
-#define SETTING(member) .offset = offsetof(struct settings, member)
-#define TEXT_OPTION(option, member, what, words)                                                             \
-    {                                                                                                        \
-        .name = option, .metavar = what, .kind = OPTION_TEXT, SETTING(member), .help = words                 \
-    }
-
 static const struct option options[] = {
     TEXT_OPTION(
         "address", address, "A[,A...]",

@@ -25,7 +25,6 @@ struct settings {
     unsigned form; /* enum form */
 };
 
-#define SETTING(member) .offset = offsetof(struct settings, member)
 #define END "an address, a block, or the id of an interface, instance or subnet"
 
 static const struct option options[] = {

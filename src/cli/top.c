@@ -43,11 +43,7 @@ static const struct option options[] = {
      .offset = offsetof(struct settings, max),
      .help = "how many rows; default: 10"},
     FROM_OPTIONS(struct settings, from),
-    {.name = "where",
-     .metavar = "SQL",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(struct settings, where),
-     .help = "only records that meet this condition, as in \"action = 'REJECT' AND dstport = 22\""},
+    WHERE_OPTION(struct settings, where),
     ROWS_OPTIONS(struct settings),
     {.name = NULL},
 };

@@ -23,14 +23,8 @@ struct settings {
     unsigned form;   /* enum form */
 };
 
-#define SETTING(member) .offset = offsetof(struct settings, member)
-#define TEXT_OPTION(option, member, what, words)                                                             \
-    {                                                                                                        \
-        .name = option, .metavar = what, .kind = OPTION_TEXT, SETTING(member), .help = words                 \
-    }
-
 static const struct option options[] = {
-    TEXT_OPTION("policy", policy, "DIR", "folder of the AWS documents as they are"),
+    POLICY_OPTION(struct settings, policy),
     TEXT_OPTION(
         "proposed", proposed, "DIR",
         "folder of the documents as they are to be; as long as it describes no interface, what it leaves out "
