@@ -24,6 +24,8 @@ enum {
     KERNEL_AF_INET = 2,
     KERNEL_AF_INET6 = 10,
     ROUTE_UNICAST = 1,
+    PACKET_HOST = 0,
+    IPV6_TARGET = 24, /* of the target's address in the header */
     FRAGMENTS_MAX = 64,
 };
 #define ROUTE6_REJECT 0x00000200U
@@ -110,6 +112,64 @@ static __always_inline int is_generic_xdp(struct sk_buff *skb, __u32 reason, str
     return skb->skb_iif == device->ifindex && data == skb->network_header;
 }
 
+static __always_inline struct skb_shared_info *shared_info(struct sk_buff *skb)
+{
+    return (struct skb_shared_info *)(skb->head + skb->end);
+}
+
+/* Where ip6_forward discards from and where others do, as far as seen: an address each, as names cost more.
+ */
+static __u64 forward_location;
+static __u64 other_location;
+
+static __always_inline int is_in_ip6_forward(__u64 location)
+{
+    static const char wanted[] = "ip6_forward";
+    char name[sizeof wanted + 1] = "";
+    if (location == forward_location)
+        return 1;
+    if (location == other_location)
+        return 0;
+    BPF_SNPRINTF(name, sizeof name, "%ps", location);
+    int same = 1;
+    for (__u32 i = 0; i < sizeof wanted - 1; i++)
+        same &= name[i] == wanted[i];
+    /* Behind the name there may be the module's, or the suffix of a part that the compiler has moved. */
+    char next = name[sizeof wanted - 1];
+    same &= !next || next == ' ' || next == '.';
+    if (same)
+        forward_location = location;
+    else
+        other_location = location;
+    return same;
+}
+
+/*
+ * Kernels up to 6.18 give forwarded IPv6 that an IPsec policy refuses no reason. It is known by elimination:
+ * ip6_forward discards without a reason what is not for this host's link address, has a socket, is a merged
+ * packet that must not be forwarded, or for a link-local target that this host answers for; and what it finds
+ * no memory for to copy, which it need not copy when nobody shares it and it has room for a link header. What
+ * else it discards has had a reason since 5.19.
+ */
+static __always_inline int is_forward_policy(struct sk_buff *skb, __u32 reason, __u64 location,
+                                             struct dst_entry *route)
+{
+    if (!bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_IP_INADDRERRORS) ||
+        !REASON_IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) || !route ||
+        BPF_CORE_READ(route, ops, family) != KERNEL_AF_INET6)
+        return 0;
+    __u8 target[2] = {0};
+    bpf_probe_read_kernel(target, sizeof target, skb->head + skb->network_header + IPV6_TARGET);
+    __u32 room = (__u32)(skb->data - skb->head);
+    struct skb_shared_info *shared = shared_info(skb);
+    int is_merged = skb->data_len && BPF_CORE_READ(shared, gso_size) && !BPF_CORE_READ(shared, gso_type);
+    if (BPF_CORE_READ_BITFIELD(skb, pkt_type) != PACKET_HOST || skb->sk || is_merged ||
+        (target[0] == 0xfe && target[1] >> 6 == 2) || BPF_CORE_READ_BITFIELD(skb, cloned) ||
+        room < BPF_CORE_READ(route, dev, hard_header_len))
+        return 0;
+    return is_in_ip6_forward(location);
+}
+
 static __always_inline struct dst_entry *route_of(struct sk_buff *skb)
 {
     struct dst_entry *route = (struct dst_entry *)(skb->_skb_refdst & ~DST_NOREF);
@@ -170,11 +230,6 @@ static __always_inline int read_packet(struct discard *discard, struct sk_buff *
     __u16 ethertype = bpf_ntohs(skb->protocol);
     room->copied = copied;
     return parse_copied(&discard->packet, SCRATCH_DROP, ethertype, length) == PARSE_IP;
-}
-
-static __always_inline struct skb_shared_info *shared_info(struct sk_buff *skb)
-{
-    return (struct skb_shared_info *)(skb->head + skb->end);
 }
 
 static __always_inline __u32 read_u32(__u64 address)
@@ -605,6 +660,8 @@ int discarded(__u64 *arguments)
     discard->reject = reject_source_of(discard->reason, receiver);
     if (is_generic_xdp(skb, discard->reason, route))
         discard->reject = REJECT_XDP;
+    if (is_forward_policy(skb, discard->reason, arguments[1], route))
+        discard->reject = REJECT_XFRM;
     discard->ifindex_in = (__u32)skb->skb_iif;
     /* A packet at a socket has its device pointer overwritten; only decisions made before that need it. */
     __u32 device = 0;

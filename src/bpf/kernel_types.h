@@ -24,6 +24,7 @@ typedef struct {
 
 struct net_device {
     int ifindex;
+    unsigned short hard_header_len;
     possible_net_t nd_net;
     struct bpf_prog *xdp_prog; /* the generic one */
 };
@@ -67,8 +68,11 @@ struct sk_buff {
     struct net_device *dev;
     unsigned long _skb_refdst;
     unsigned long _nfct;
+    struct sock *sk;
     unsigned int len;
     unsigned int data_len;
+    __u8 cloned : 1;
+    __u8 pkt_type : 3;
     int skb_iif;
     __be16 protocol;
     __u16 network_header;
@@ -82,6 +86,7 @@ struct skb_shared_info {
     unsigned short gso_size;
     unsigned short gso_segs;
     struct sk_buff *frag_list;
+    unsigned int gso_type;
 };
 
 /* Present since 6.11; tells whether the tracepoint passes the receiving socket. */
@@ -96,6 +101,7 @@ enum skb_drop_reason {
     SKB_DROP_REASON_SOCKET_FILTER,
     SKB_DROP_REASON_NETFILTER_DROP,
     SKB_DROP_REASON_IP_RPFILTER,
+    SKB_DROP_REASON_IP_INADDRERRORS,
     SKB_DROP_REASON_XFRM_POLICY,
     SKB_DROP_REASON_BPF_CGROUP_EGRESS,
     SKB_DROP_REASON_TC_EGRESS,
