@@ -439,7 +439,21 @@ static __always_inline long add_rejected(struct capture_state *global, const str
     return 0;
 }
 
-/* Rejects the packet in hand; `counted` takes it out of ACCEPT, where the hook has put it. */
+/* Whether the hook has counted the packet in hand. */
+enum counted {
+    NOT_COUNTED = 0,
+    COUNTED = 1,
+    COUNTED_IF_NOTED = 2, /* a buffer at this address, it may have been another packet's: it was counted if in
+                             this packet's flow */
+};
+
+static __always_inline int is_noted(const struct flow_value *value, __u32 direction)
+{
+    const struct scratch *hook = scratch(SCRATCH_HOOK);
+    return hook && value && hook->counted[direction & 1].entry == (__u64)(long)value;
+}
+
+/* Rejects the packet in hand; `counted` (enum counted) takes it out of ACCEPT, where the hook has put it. */
 __noinline int reject(__u32 ifindex, __u32 direction, __u32 counted)
 {
     struct capture_state *global = capture_state();
@@ -452,6 +466,10 @@ __noinline int reject(__u32 ifindex, __u32 direction, __u32 counted)
     fill_key(&key, &discard->packet, ifindex, discard->moment.window, direction & 1);
     if (counted)
         place = counted_place(global, &key, discard);
+    if (counted == COUNTED_IF_NOTED && !is_noted(place.value, direction)) {
+        counted = NOT_COUNTED;
+        place.value = 0;
+    }
     if (counted && !place.value)
         find_foreign_slot(global, &key, discard, &place);
     if (!place.value && !bpf_map_lookup_elem(&captured, &ifindex))
@@ -561,7 +579,7 @@ static __always_inline __u32 outgoing_ifindex(const struct discard *discard, str
 static __always_inline int reject_at_hook(struct discard *discard, struct sk_buff *skb, __u32 device)
 {
     if (discard->reject == REJECT_XDP) {
-        reject(device, FLOW_INGRESS, 0);
+        reject(device, FLOW_INGRESS, NOT_COUNTED);
         return 1;
     }
     if (discard->reject != REJECT_TC)
@@ -569,7 +587,8 @@ static __always_inline int reject_at_hook(struct discard *discard, struct sk_buf
     struct scratch *hook = scratch(SCRATCH_HOOK);
     int is_ingress = REASON_IS(discard->reason, SKB_DROP_REASON_TC_INGRESS);
     __u32 direction = is_ingress ? FLOW_INGRESS : FLOW_EGRESS;
-    reject(device, direction, hook && hook->counted[direction] == (__u64)(long)skb);
+    int same = hook && hook->counted[direction].buffer == (__u64)(long)skb;
+    reject(device, direction, same ? COUNTED_IF_NOTED : NOT_COUNTED);
     if (!is_ingress)
         discard->ifindex_out = 0;
     return is_ingress;
@@ -588,7 +607,7 @@ static __always_inline void reject_packet(const struct conntrack_layout *layout,
     if (discard->ifindex_in) {
         if (connection)
             use_tuple(&discard->packet, layout, tuple_of(layout, connection, direction), 0);
-        reject_datagram(discard, skb, discard->ifindex_in, FLOW_INGRESS, 1);
+        reject_datagram(discard, skb, discard->ifindex_in, FLOW_INGRESS, COUNTED);
     }
     if (!discard->ifindex_out)
         return;
@@ -596,7 +615,7 @@ static __always_inline void reject_packet(const struct conntrack_layout *layout,
         discard->packet = as_is;
         use_tuple(&discard->packet, layout, tuple_of(layout, connection, !direction), 1);
     }
-    reject_datagram(discard, skb, discard->ifindex_out, FLOW_EGRESS, 0);
+    reject_datagram(discard, skb, discard->ifindex_out, FLOW_EGRESS, NOT_COUNTED);
 }
 
 /* The packet stays ACCEPT; the account and the flow say that, and why, it went no further. */

@@ -50,9 +50,10 @@ static __always_inline int parse_frame(struct __sk_buff *skb, struct scratch *ro
     return parse_copied(ret, SCRATCH_HOOK, ethertype, skb->len);
 }
 
-static __always_inline long count_packet(struct capture_state *global, struct __sk_buff *skb,
-                                         const struct packet *packet, const struct addition *addition,
-                                         const struct moment *moment, __u8 direction)
+/* The entry; NULL and a negative errno when there is no place for it. */
+static __always_inline struct flow_value *
+count_packet(struct capture_state *global, struct __sk_buff *skb, const struct packet *packet,
+             const struct addition *addition, const struct moment *moment, __u8 direction, long *ret_error)
 {
     struct flow_key key;
     fill_key(&key, packet, skb->ifindex, moment->window, direction);
@@ -60,16 +61,15 @@ static __always_inline long count_packet(struct capture_state *global, struct __
     if (slot) {
         note_second(slot, moment->second);
         tally_count_alone(&slot->total, addition);
-        return 0;
+        return slot;
     }
-    long error = -1;
     void *flows = flows_at(FLOWS_ACTIVE);
-    struct flow_value *value = flows ? flow_entry(global, flows, &key, &error) : 0;
+    struct flow_value *value = flows ? flow_entry(global, flows, &key, ret_error) : 0;
     if (!value)
-        return error;
+        return 0;
     note_second(value, moment->second);
     tally_count(&value->total, addition, 1);
-    return 0;
+    return value;
 }
 
 static __always_inline int count_frame(struct __sk_buff *skb, __u8 direction, int ethernet)
@@ -97,11 +97,12 @@ static __always_inline int count_frame(struct __sk_buff *skb, __u8 direction, in
     struct addition addition;
     count_segments(&packet, skb->gso_segs, skb->gso_size, &addition);
     side->packets += addition.packets;
-    long error = count_packet(global, skb, &packet, &addition, &moment, direction);
-    if (error)
+    long error = -1;
+    struct flow_value *entry = count_packet(global, skb, &packet, &addition, &moment, direction, &error);
+    room->counted[direction].buffer = (__u64)(long)skb;
+    room->counted[direction].entry = (__u64)(long)entry;
+    if (!entry)
         account_loss(side, error, addition.packets);
-    else
-        room->counted[direction] = (__u64)(long)skb;
     return TCX_NEXT;
 }
 

@@ -104,8 +104,11 @@ struct moment {
 
 /* Room of one program on one CPU. */
 struct scratch {
-    __u64 counted[FLOW_DIRECTIONS]; /* addresses of the socket buffers last counted in each direction */
-    __u64 jiffy;                    /* at which the coarse clock was read last, and what it said */
+    struct counted_note {
+        __u64 buffer; /* address of the socket buffer last counted in a direction */
+        __u64 entry;  /* and of the flow's entry that it was counted in */
+    } counted[FLOW_DIRECTIONS];
+    __u64 jiffy; /* at which the coarse clock was read last, and what it said */
     struct moment moment;
     __u32 copied;                  /* bytes of `headers` that are filled */
     __u8 headers[PARSE_COPY_ROOM]; /* of a packet that cannot be read in place */

@@ -87,6 +87,28 @@ def test_tcx_program(host, start, foreign, discard_witness, direction, order):
     _check_sources(check(daemon, scene.expected(), host.client), "tc")
 
 
+@pytest.mark.parametrize("direction, attach", [(INGRESS, "clsact"), (EGRESS, "tcx"), (EGRESS, "clsact")])
+def test_tcx_program_in_front_of_us(host, start, foreign, direction, attach):
+    """Packets that it drops never come to the hook, though their buffers often lie where that of a packet lay which did:
+    these are let in, and freed at once, as nobody routes them on."""
+    ends, beyond, rounds = host.FOUR, "198.51.100.1", 23
+    sender, receiver = (host.client, host.host) if direction == INGRESS else (host.host, host.client)
+    source, target = (ends.a, ends.b) if direction == INGRESS else (ends.b, ends.a)
+    sender.ip("route", "add", beyond, "via", target)
+    receiver.sysctl("ipv4/conf/all/forwarding", 0)
+    foreign.attach_tcx("foreign_tc", host.host, "eth0", direction)
+    daemon = start(host.host, [interface("eth0")], capture={"attach": attach})
+    for _ in range(rounds):
+        traffic.udp(sender, source, beyond, PASSED, 1, PAYLOAD)
+        traffic.udp(sender, source, beyond, DROPPED, 2, PAYLOAD)
+    assert foreign.array_value("verdicts", "QQ")[1] == 2 * rounds
+    flow = Flow("eth0", direction, source, beyond, 40000, PASSED, UDP, ACCEPT)
+    _check_sources(check(daemon, {
+        flow: (rounds, ends.udp_bytes(rounds, PAYLOAD)),
+        flow._replace(destination_port=DROPPED, action=REJECT): (2 * rounds, ends.udp_bytes(2 * rounds, PAYLOAD)),
+    }, host.client), "tc")
+
+
 def test_generic_xdp(host, start, foreign, discard_witness):
     """Before our ingress program: added, not moved. Kernel 6.18 gives these discards no reason of their own."""
     foreign.attach_xdp("foreign_xdp", host.host, "eth0")
