@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live benchmarks: what counting costs per packet, what it takes from throughput, what the daemon itself needs.
 
-    sudo tests/bench/live/bench.py [--rounds N]
+    sudo tests/bench/live/bench.py [--only PART]
 
 Everything is measured against something of the same run: an empty tcx program, a wire with nothing attached,
 softflowd and pmacctd. The figures are ratios and differences; the machine's own speed is not the point. Takes about
-three minutes. Needs iperf3, softflowd and pmacctd (scripts/packages bench).
+four minutes. Needs iperf3, softflowd and pmacctd (scripts/packages bench).
 """
 
 import argparse
@@ -30,9 +30,11 @@ from live import bpf, lab  # noqa: E402
 from live.daemon import Daemon, interface  # noqa: E402
 
 SOURCE, TARGET = "10.77.1.2", "10.77.1.1"
+BARE_SOURCE, BARE_TARGET = "10.77.9.2", "10.77.9.1"  # of the wire with nothing attached
 PAYLOAD = 22  # a frame of 64 bytes
 FLOWS = (1_000, 100_000)
-FLOOD_SECONDS, IPERF_SECONDS = 1, 1
+FLOOD_SECONDS, STREAM_TURNS, STREAM_SLICE = 1.5, 50, 0.05
+SENDER = max(os.sched_getaffinity(0))  # the processor of the flood, and of all that the kernel does with it
 LOAD_SECONDS, LOAD_RATE, LOAD_FLOWS = 62, 400_000, 100_000  # a window's end is in it
 
 # A firewall's work: every packet of the flood becomes a REJECT.
@@ -42,14 +44,37 @@ chain c { type filter hook prerouting priority -300; udp dport 20000-20999 drop
 }"""
 
 
+def _received(end):
+    """Bytes that have arrived at a host's eth0."""
+    with end.entered(), open("/proc/thread-self/net/dev", encoding="ascii") as file:
+        return next(int(line.split(":")[1].split()[0]) for line in file if line.lstrip().startswith("eth0:"))
+
+
+def _stream_slice(end, client):
+    """Bits per second while a stopped sender runs for a moment."""
+    before, begin = _received(end), time.monotonic()
+    client.send_signal(signal.SIGCONT)
+    time.sleep(STREAM_SLICE)
+    client.send_signal(signal.SIGSTOP)
+    elapsed = time.monotonic() - begin
+    time.sleep(0.001)  # what is under way arrives
+    return 8 * (_received(end) - before) / elapsed
+
+
 class Scene:
-    """A client wired to a host, and the tools that load the wire."""
+    """A client wired to a host, and to another one that nothing is ever attached to; the tools that load the wires."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.net = lab.Lab()
         pair = lab.HostLab(self.net)
         self.client, self.host = pair.client, pair.host
+        self.bare = self.net.namespace("bare")
+        self.net.link(self.client, "eth1", self.bare, "eth0")
+        for end, device, address in ((self.client, "eth1", BARE_SOURCE), (self.bare, "eth0", BARE_TARGET)):
+            lab.add_address(end, device, f"{address}/24")
+        lab.know_neighbour(self.client, "eth1", self.bare, "eth0", BARE_TARGET)
+        lab.know_neighbour(self.bare, "eth0", self.client, "eth1", BARE_SOURCE)
         self.flood_binary = self.directory / "flood"
         lab.run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-o", str(self.flood_binary), str(HERE / "flood.c"), timeout=60)
         self.empty, self.take = (self._compile(name) for name in ("empty", "take"))
@@ -63,40 +88,75 @@ class Scene:
     @contextlib.contextmanager
     def accepting(self):
         """The flood is let in and taken away behind every hook and packet socket, so that nothing else costs."""
-        self.host.tc("qdisc", "add", "dev", "eth0", "clsact")
-        self.host.tc("filter", "add", "dev", "eth0", "ingress", "bpf", "da", "object-file", str(self.take), "section", "tc")
+        for end in (self.host, self.bare):
+            end.tc("qdisc", "add", "dev", "eth0", "clsact")
+            end.tc("filter", "add", "dev", "eth0", "ingress", "bpf", "da", "object-file", str(self.take), "section", "tc")
         try:
             yield
         finally:
-            self.host.tc("qdisc", "del", "dev", "eth0", "clsact")
+            for end in (self.host, self.bare):
+                end.tc("qdisc", "del", "dev", "eth0", "clsact")
 
     @contextlib.contextmanager
     def refusing(self):
         """The flood is dropped by a firewall in front of everything else."""
-        self.host.nft(REFUSE)
+        for end in (self.host, self.bare):
+            end.nft(REFUSE)
         try:
             yield
         finally:
-            self.host.nft("delete table inet bench")
+            for end in (self.host, self.bare):
+                end.nft("delete table inet bench")
+
+    def _send(self, flows, options, *command):
+        words = [f"{key}={value}" for key, value in options.items()]
+        said = self.client.run(*command, str(self.flood_binary), SOURCE, TARGET, str(flows), str(PAYLOAD), *words, timeout=120)
+        return [float(word) for word in said.split()]
 
     def flood(self, flows, **options):
         """Packets per second that arrived."""
-        words = [f"{key}={value}" for key, value in options.items()]
         before = self.host.statistic("eth0", "rx_packets")
-        said = self.client.run(str(self.flood_binary), SOURCE, TARGET, str(flows), str(PAYLOAD), *words, timeout=120)
-        return (self.host.statistic("eth0", "rx_packets") - before) / float(said.split()[1])
+        _, seconds = self._send(flows, options)
+        return (self.host.statistic("eth0", "rx_packets") - before) / seconds
 
-    def iperf(self):
-        """Bits per second of one TCP stream."""
-        server = self.host.start("iperf3", "-s", "-1", "-B", TARGET, stdout=subprocess.DEVNULL)
+    def compare(self, flows):
+        """A flood by both wires in turn, every flow known before the clock runs: the bare wire's packets per second, and
+        the rate of the other against it with the quartiles. It has a processor of its own, as far as there is another."""
+        pinned = ("taskset", "-c", str(SENDER))
+        self._send(flows, {"count": flows}, *pinned)
+        before = [end.statistic("eth0", "rx_packets") for end in (self.host, self.bare)]
+        *sent, rate, median, low, high = self._send(
+            flows, {"seconds": FLOOD_SECONDS, "beside": f"{BARE_SOURCE},{BARE_TARGET}"}, *pinned)
+        came = [end.statistic("eth0", "rx_packets") - count for end, count in zip((self.host, self.bare), before)]
+        share = came[0] / sent[0] / (came[1] / sent[1])
+        return rate, (median * share, low * share, high * share)
+
+    @contextlib.contextmanager
+    def _stream(self, end, target):
+        """iperf3 sending from one processor to the others, for as long as the block lasts; stopped at first."""
+        server = end.start("iperf3", "-s", "-1", "-B", target, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        client = None
         try:
-            lab.wait_for(lambda: ":5201 " in self.host.run("ss", "-Hltn"), what="iperf3 server")
-            said = self.client.run("iperf3", "-J", "-c", TARGET, "-t", str(IPERF_SECONDS), timeout=30)
-            server.wait(10)
+            lab.wait_for(lambda: ":5201 " in end.run("ss", "-Hltn"), what="iperf3 server")
+            client = self.client.start("taskset", "-c", str(SENDER), "iperf3", "-c", target, "-t", "60", stdout=subprocess.DEVNULL)
+            lab.wait_for(lambda: _received(end) > 1 << 24, what="a stream")
+            client.send_signal(signal.SIGSTOP)
+            yield client
         finally:
-            server.kill()
-            server.wait()
-        return json.loads(said)["end"]["sum_received"]["bits_per_second"]
+            for process in filter(None, (client, server)):
+                process.kill()
+                process.wait()
+
+    def compare_streams(self):
+        """As `compare`, of TCP: two streams run by turns. Bits per second."""
+        rates, quads = {self.host: [], self.bare: []}, []
+        with self._stream(self.host, TARGET) as first, self._stream(self.bare, BARE_TARGET) as second:
+            for _ in range(STREAM_TURNS):
+                for end, client in ((self.host, first), (self.bare, second), (self.bare, second), (self.host, first)):
+                    rates[end].append(_stream_slice(end, client))
+                quads.append(sum(rates[self.host][-2:]) / sum(rates[self.bare][-2:]))
+        low, median, high = statistics.quantiles(quads, n=4)
+        return statistics.median(rates[self.bare]), (median, low, high)
 
     def daemon(self, name, flow_logs=None):
         return Daemon(self.host, self.directory / name, [interface("eth0")], flow_logs, capture={"map-entries": 262144})
@@ -200,28 +260,44 @@ TOOLS = [
 ]
 
 
-def throughput(scene, rounds):
-    """Tools take turns within a round, so that a change of the machine's mood meets all of them."""
-    tools = [(name, tool) for name, tool in TOOLS if name not in ("softflowd", "pmacctd") or shutil.which(name)]
-    for name in {name for name, _ in TOOLS} - {name for name, _ in tools}:
-        print(f"{name} is not installed: left out")
-    measured = {name: {} for name, _ in tools}
-    for number in range(rounds):
-        for name, tool in tools[number % len(tools) :] + tools[: number % len(tools)]:
-            with tool(scene):
-                for fate in (scene.accepting, scene.refusing):
-                    for flows in FLOWS:
-                        with fate():
-                            scene.flood(flows, count=flows)  # every flow is known before the clock runs
-                            kind = f"{flows // 1000} k {fate.__name__}"
-                            measured[name].setdefault(kind, []).append(scene.flood(flows, seconds=FLOOD_SECONDS))
-                measured[name].setdefault("iperf3", []).append(scene.iperf())
-    floor = {kind: statistics.median(values) for kind, values in measured["nothing"].items()}
-    print(f"\nThroughput with each attached, against nothing attached (median of {rounds} rounds)")
-    print(f"{'':20}" + "".join(f"{kind:>18}" for kind in floor))
-    for name, kinds in measured.items():
-        print(f"{name:20}" + "".join(f"{statistics.median(kinds[kind]) / floor[kind]:18.3f}" for kind in floor))
-    print(f"{'nothing, Mbit, Mpps':20}" + "".join(f"{value / 1e6:18.2f}" for value in floor.values()))
+@contextlib.contextmanager
+def apart_from_sender():
+    """All that this process starts runs beside the sender's processor, where there is another."""
+    home = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, home - {SENDER} or home)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, home)
+
+
+def _comparisons(scene):
+    """Of each kind of load, as things are attached."""
+    for fate in (scene.accepting, scene.refusing):
+        with fate():
+            for flows in FLOWS:
+                yield f"{flows // 1000} k {fate.__name__}", scene.compare(flows)
+    yield "iperf3", scene.compare_streams()
+
+
+def throughput(scene, only):
+    """Each load goes over both wires by turns, of which one has the tool attached."""
+    tools = [(name, tool) for name, tool in TOOLS if not only or name in only]
+    rates = {}
+    print("\nThroughput with each attached, against a wire with nothing attached: median [quartiles]")
+    for name, tool in tools:
+        if name in ("softflowd", "pmacctd") and not shutil.which(name):
+            print(f"{name} is not installed: left out")
+            continue
+        with tool(scene):
+            measured = dict(_comparisons(scene))
+        if not rates:
+            print(f"{'':18}" + "".join(f"{kind:>20}" for kind in measured))
+        print(f"{name:18}" + "".join(f"  {median:.3f} [{low:.2f} {high:.2f}]" for _, (median, low, high) in measured.values()),
+              flush=True)
+        for kind, (rate, _) in measured.items():
+            rates.setdefault(kind, []).append(rate / 1e6)
+    print(f"{'bare, Mpps, Mbit/s':18}" + "".join(f"{statistics.median(values):20.2f}" for values in rates.values()))
 
 
 def _run_time(program):
@@ -325,8 +401,9 @@ def daemon_cost(scene):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of the throughput comparison (3)")
     parser.add_argument("--only", choices=("hook", "throughput", "daemon"), help="one part")
+    parser.add_argument("--tool", action="append", choices=[name for name, _ in TOOLS],
+                        help="compare the throughput with this one alone; may be repeated")
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("network namespaces and BPF need root")
@@ -341,7 +418,8 @@ def main():
                 with scene.refusing():
                     refusal_cost(scene)
             if options.only in (None, "throughput"):
-                throughput(scene, options.rounds)
+                with apart_from_sender():
+                    throughput(scene, options.tool)
             if options.only in (None, "daemon"):
                 with scene.accepting():
                     daemon_cost(scene)

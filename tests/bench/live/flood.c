@@ -4,6 +4,10 @@
  * flood SOURCE DESTINATION FLOWS PAYLOAD {count=N | seconds=S} [rate=PPS] [port=FIRST]: IPv4 or IPv6 UDP,
  * round robin over FLOWS pairs of ports (16,384 source ports, then the next destination port), in batches
  * through sendmmsg(2). Prints how many packets the kernel took and in how many seconds.
+ *
+ * flood … seconds=S beside=SOURCE,DESTINATION: the same by two ways in turn, as fast as each can, in slices
+ * so short that a change of the machine's mood meets both. Prints the packets that each way took, the packets
+ * per second of the second one, and the first one's rate against it: median and quartiles.
  */
 
 #include <arpa/inet.h>
@@ -16,9 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, PORTS_EACH = 16384, FIRST_SOURCE_PORT = 16384, RAW_HEADER = 8 };
+enum { BATCH = 64, PORTS_EACH = 16384, FIRST_SOURCE_PORT = 16384, RAW_HEADER = 8, RATIOS_MAX = 4096 };
+#define SLICE_SECONDS 0.01
 
-struct flood {
+struct way {
     int family;
     union {
         struct sockaddr any;
@@ -26,8 +31,18 @@ struct flood {
         struct sockaddr_in6 six;
     } source, destination;
     socklen_t address_len;
+    int fd;
+    uint64_t sent;
+    struct mmsghdr messages[BATCH];
+};
+
+struct flood {
+    struct way ways[2];
+    unsigned way_count;
     uint64_t flows, count, rate;
     double seconds;
+    unsigned char *packets; /* BATCH of them */
+    struct iovec parts[BATCH];
     size_t payload;
     unsigned first_port;
 };
@@ -57,21 +72,33 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void set_addresses(struct flood *flood, const char *source, const char *destination)
+static void add_way(struct flood *flood, const char *source, const char *destination)
 {
-    flood->family = strchr(source, ':') ? AF_INET6 : AF_INET;
-    flood->source.any.sa_family = flood->destination.any.sa_family = (sa_family_t)flood->family;
-    void *from = &flood->source.four.sin_addr, *to = &flood->destination.four.sin_addr;
-    flood->address_len = sizeof(struct sockaddr_in);
-    if (flood->family == AF_INET6) {
-        from = &flood->source.six.sin6_addr;
-        to = &flood->destination.six.sin6_addr;
-        flood->address_len = sizeof(struct sockaddr_in6);
+    struct way *way = &flood->ways[flood->way_count++];
+    way->family = strchr(source, ':') ? AF_INET6 : AF_INET;
+    way->source.any.sa_family = way->destination.any.sa_family = (sa_family_t)way->family;
+    void *from = &way->source.four.sin_addr, *to = &way->destination.four.sin_addr;
+    way->address_len = sizeof(struct sockaddr_in);
+    if (way->family == AF_INET6) {
+        from = &way->source.six.sin6_addr;
+        to = &way->destination.six.sin6_addr;
+        way->address_len = sizeof(struct sockaddr_in6);
     }
-    if (inet_pton(flood->family, source, from) != 1 || inet_pton(flood->family, destination, to) != 1) {
+    if (inet_pton(way->family, source, from) != 1 || inet_pton(way->family, destination, to) != 1) {
         fprintf(stderr, "flood: not an address\n");
         exit(2);
     }
+}
+
+static void add_second_way(struct flood *flood, char *value)
+{
+    char *comma = strchr(value, ',');
+    if (!comma || flood->way_count == 2) {
+        fprintf(stderr, "flood: beside=SOURCE,DESTINATION, once\n");
+        exit(2);
+    }
+    *comma = 0;
+    add_way(flood, value, comma + 1);
 }
 
 static void set_options(struct flood *flood, int count, char **options)
@@ -86,27 +113,29 @@ static void set_options(struct flood *flood, int count, char **options)
         if (!strcmp(options[i], "count"))
             flood->count = number(value);
         else if (!strcmp(options[i], "seconds"))
-            flood->seconds = (double)number(value);
+            flood->seconds = strtod(value, NULL);
         else if (!strcmp(options[i], "rate"))
             flood->rate = number(value);
         else if (!strcmp(options[i], "port"))
             flood->first_port = (unsigned)number(value);
+        else if (!strcmp(options[i], "beside"))
+            add_second_way(flood, value);
     }
 }
 
 /* A raw socket, so that one descriptor serves every source port; the UDP header is ours. */
-static int open_socket(const struct flood *flood)
+static int open_socket(const struct way *way)
 {
-    int fd = socket(flood->family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP);
+    int fd = socket(way->family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP);
     if (fd < 0)
         fail("socket");
-    if (bind(fd, &flood->source.any, flood->address_len) < 0)
+    if (bind(fd, &way->source.any, way->address_len) < 0)
         fail("bind");
     int room = 8 << 20;
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room,
                      sizeof room); /* a smaller one only slows us down */
     int offset = 6;                /* of the checksum: the kernel fills it in, as IPv6 demands */
-    if (flood->family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_CHECKSUM, &offset, sizeof offset) < 0)
+    if (way->family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_CHECKSUM, &offset, sizeof offset) < 0)
         fail("IPV6_CHECKSUM");
     return fd;
 }
@@ -134,57 +163,112 @@ static void wait_for_rate(const struct flood *flood, uint64_t sent, double begin
     nanosleep(&pause, NULL);
 }
 
-static uint64_t send_all(const struct flood *flood, int fd)
+static void prepare(struct flood *flood)
 {
     size_t len = RAW_HEADER + flood->payload;
-    unsigned char *packets = calloc(BATCH, len);
-    struct mmsghdr messages[BATCH] = {0};
-    struct iovec parts[BATCH];
-    if (!packets)
+    flood->packets = calloc(BATCH, len);
+    if (!flood->packets)
         fail("memory");
-    for (int i = 0; i < BATCH; i++) {
-        parts[i] = (struct iovec){.iov_base = packets + (size_t)i * len, .iov_len = len};
-        messages[i].msg_hdr = (struct msghdr){.msg_name = (void *)&flood->destination,
-                                              .msg_namelen = flood->address_len,
-                                              .msg_iov = &parts[i],
-                                              .msg_iovlen = 1};
+    for (size_t i = 0; i < BATCH; i++)
+        flood->parts[i] = (struct iovec){.iov_base = flood->packets + i * len, .iov_len = len};
+    for (struct way *way = flood->ways; way < flood->ways + flood->way_count; way++) {
+        way->fd = open_socket(way);
+        for (size_t i = 0; i < BATCH; i++)
+            way->messages[i].msg_hdr = (struct msghdr){.msg_name = &way->destination,
+                                                       .msg_namelen = way->address_len,
+                                                       .msg_iov = &flood->parts[i],
+                                                       .msg_iovlen = 1};
     }
+}
+
+static void send_batch(const struct flood *flood, struct way *way)
+{
+    unsigned batch = BATCH;
+    if (flood->count && flood->count - way->sent < BATCH)
+        batch = (unsigned)(flood->count - way->sent);
+    for (unsigned i = 0; i < batch; i++)
+        fill_header(flood, (way->sent + i) % flood->flows, flood->parts[i].iov_base);
+    int taken = sendmmsg(way->fd, way->messages, batch, 0);
+    if (taken < 0 && errno != ENOBUFS && errno != EINTR)
+        fail("sendmmsg");
+    way->sent += taken > 0 ? (uint64_t)taken : 0;
+}
+
+static void send_all(struct flood *flood)
+{
+    struct way *way = &flood->ways[0];
     double begin = now();
-    uint64_t sent = 0;
-    while (flood->count ? sent < flood->count : now() - begin < flood->seconds) {
-        unsigned batch = BATCH;
-        if (flood->count && flood->count - sent < BATCH)
-            batch = (unsigned)(flood->count - sent);
-        for (unsigned i = 0; i < batch; i++)
-            fill_header(flood, (sent + i) % flood->flows, packets + (size_t)i * len);
-        int taken = sendmmsg(fd, messages, batch, 0);
-        if (taken < 0 && errno != ENOBUFS && errno != EINTR)
-            fail("sendmmsg");
-        sent += taken > 0 ? (uint64_t)taken : 0;
-        wait_for_rate(flood, sent, begin);
+    while (flood->count ? way->sent < flood->count : now() - begin < flood->seconds) {
+        send_batch(flood, way);
+        wait_for_rate(flood, way->sent, begin);
     }
-    printf("%" PRIu64 " %.6f\n", sent, now() - begin);
-    free(packets);
-    return sent;
+    printf("%" PRIu64 " %.6f\n", way->sent, now() - begin);
+}
+
+/* Packets per second. */
+static double send_slice(const struct flood *flood, struct way *way)
+{
+    uint64_t before = way->sent;
+    double begin = now();
+    double elapsed;
+    do {
+        send_batch(flood, way);
+        elapsed = now() - begin;
+    } while (elapsed < SLICE_SECONDS);
+    return (double)(way->sent - before) / elapsed;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static void alternate(struct flood *flood)
+{
+    static const unsigned turns[] = {0, 1, 1, 0};
+    static double ratios[RATIOS_MAX];
+    static double rates[RATIOS_MAX];
+    size_t count = 0;
+    double begin = now();
+    while (count < RATIOS_MAX && now() - begin < flood->seconds) {
+        double sums[2] = {0};
+        for (size_t i = 0; i < sizeof turns / sizeof *turns; i++)
+            sums[turns[i]] += send_slice(flood, &flood->ways[turns[i]]);
+        rates[count] = sums[1] / 2;
+        ratios[count++] = sums[0] / sums[1];
+    }
+    qsort(ratios, count, sizeof *ratios, compare_numbers);
+    qsort(rates, count, sizeof *rates, compare_numbers);
+    printf("%" PRIu64 " %" PRIu64 " %.0f %.4f %.4f %.4f\n", flood->ways[0].sent, flood->ways[1].sent,
+           rates[count / 2], ratios[count / 2], ratios[count / 4], ratios[3 * count / 4]);
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(
-            stderr,
-            "usage: flood SOURCE DESTINATION FLOWS PAYLOAD {count=N|seconds=S} [rate=PPS] [port=FIRST]\n");
+        fprintf(stderr,
+                "usage: flood SOURCE DESTINATION FLOWS PAYLOAD {count=N|seconds=S} [rate=PPS] [port=FIRST] "
+                "[beside=SOURCE,DESTINATION]\n");
         return 2;
     }
-    struct flood flood = {.flows = number(argv[3]), .payload = number(argv[4]), .first_port = 20000};
-    set_addresses(&flood, argv[1], argv[2]);
+    static struct flood flood;
+    flood.flows = number(argv[3]);
+    flood.payload = number(argv[4]);
+    flood.first_port = 20000;
+    add_way(&flood, argv[1], argv[2]);
     set_options(&flood, argc - 5, argv + 5);
-    if (!flood.flows || (!flood.count && flood.seconds <= 0)) {
-        fprintf(stderr, "flood: FLOWS and one of count= and seconds= must be positive\n");
+    int two = flood.way_count == 2;
+    if (!flood.flows || (!flood.count && flood.seconds <= 0) || (two && flood.count)) {
+        fprintf(stderr,
+                "flood: FLOWS and one of count= and seconds= must be positive; beside= goes with seconds=\n");
         return 2;
     }
-    int fd = open_socket(&flood);
-    send_all(&flood, fd);
-    close(fd);
+    prepare(&flood);
+    if (two)
+        alternate(&flood);
+    else
+        send_all(&flood);
+    free(flood.packets);
     return 0;
 }
