@@ -443,8 +443,7 @@ static __always_inline long add_rejected(struct capture_state *global, const str
 enum counted {
     NOT_COUNTED = 0,
     COUNTED = 1,
-    COUNTED_IF_NOTED = 2, /* a buffer at this address, it may have been another packet's: it was counted if in
-                             this packet's flow */
+    COUNTED_IF_NOTED = 2, /* one whose buffer lay there was counted: this one if it was in its flow */
 };
 
 static __always_inline int is_noted(const struct flow_value *value, __u32 direction)
@@ -574,8 +573,18 @@ static __always_inline __u32 outgoing_ifindex(const struct discard *discard, str
     return flags && (*flags & CAPTURED_BRIDGE) && discard->ifindex_in ? 0 : device;
 }
 
-/* Drops in tc and XDP happen at one interface's hook: whether ours has counted the packet, its own note
- * tells. True when that was all. */
+/* As far as the hook's note tells. Among clsact's filters ours is the last one on the way out: it has seen
+ * nothing that is refused there. */
+static __always_inline __u32 counted_by_hook(struct sk_buff *skb, __u32 device, __u32 direction)
+{
+    const struct scratch *hook = scratch(SCRATCH_HOOK);
+    if (!hook || hook->counted[direction & 1].buffer != (__u64)(long)skb)
+        return NOT_COUNTED;
+    const __u32 *flags = bpf_map_lookup_elem(&captured, &device);
+    return direction == FLOW_EGRESS && flags && *flags & CAPTURED_CLSACT ? NOT_COUNTED : COUNTED_IF_NOTED;
+}
+
+/* Drops in tc and XDP happen at one interface's hook. True when that was all. */
 static __always_inline int reject_at_hook(struct discard *discard, struct sk_buff *skb, __u32 device)
 {
     if (discard->reject == REJECT_XDP) {
@@ -584,11 +593,9 @@ static __always_inline int reject_at_hook(struct discard *discard, struct sk_buf
     }
     if (discard->reject != REJECT_TC)
         return 0;
-    struct scratch *hook = scratch(SCRATCH_HOOK);
     int is_ingress = REASON_IS(discard->reason, SKB_DROP_REASON_TC_INGRESS);
     __u32 direction = is_ingress ? FLOW_INGRESS : FLOW_EGRESS;
-    int same = hook && hook->counted[direction].buffer == (__u64)(long)skb;
-    reject(device, direction, same ? COUNTED_IF_NOTED : NOT_COUNTED);
+    reject(device, direction, counted_by_hook(skb, device, direction));
     if (!is_ingress)
         discard->ifindex_out = 0;
     return is_ingress;

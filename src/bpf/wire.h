@@ -177,6 +177,7 @@ struct account_slot {
 enum captured_interface {
     CAPTURED = 1,
     CAPTURED_BRIDGE = 2, /* a bridge: packets handed up to it have not left through it */
+    CAPTURED_CLSACT = 4, /* by filters of clsact */
 };
 
 /* Why the kernel discarded packets that were accepted: counted per reason for the ledger. */

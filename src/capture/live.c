@@ -31,8 +31,8 @@ enum { READ_BATCH = 8192 };
 /* Our filter among those of clsact: first on the way in, last on the way out. */
 enum { CLSACT_HANDLE = 0xf10, CLSACT_FIRST = 1, CLSACT_LAST = 0xffff };
 
-#define CAPTURED_CLSACT 4U      /* value bits of the captured map that only user space reads */
-#define CAPTURED_CLSACT_MADE 8U /* the qdisc is ours too */
+#define CAPTURED_CLSACT_MADE                                                                                 \
+    8U /* a value bit of the captured map that only user space reads: the qdisc is ours */
 
 /* Types are read but once: the kernel's are megabytes. */
 enum conntrack_sought { NOT_SOUGHT, SOUGHT_IN_KERNEL, SOUGHT_IN_MODULE };

@@ -91,10 +91,9 @@ def test_refused_before_between_and_after(host, start, batches):
         play.check(daemon)
 
 
-@pytest.mark.parametrize("attach", ["tcx", "clsact"])
-def test_several_controls(host, start, foreign, attach):
-    """One is in the flow's entry, the others have their own. The second sits behind our hook, or in front of it."""
-    daemon = start(host.host, [interface("eth0")], capture={"attach": attach})
+def test_several_controls(host, start, foreign):
+    """One is in the flow's entry, the others have their own."""
+    daemon = start(host.host, [interface("eth0")])
     with traffic.UdpSink(host.host, TARGET, PORT):
         play = Play(host, datagrams(host))
         play.act((ACCEPT, 5))
