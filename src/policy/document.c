@@ -81,6 +81,11 @@ bool node_has(const struct node *node, const char *name)
     return child(node, name).json != NULL;
 }
 
+bool node_has_list(const struct node *node, const char *name)
+{
+    return json_is_array(child(node, name).json);
+}
+
 const char *node_text(const struct node *node, const char *name)
 {
     return json_string_value(typed(node, name, JSON_STRING, "a string").json);

@@ -45,6 +45,9 @@ size_t node_count(const struct node *node, const char *name);
 
 bool node_has(const struct node *node, const char *name);
 
+/* Whether it is there and a list, maybe an empty one. */
+bool node_has_list(const struct node *node, const char *name);
+
 /* NULL when absent. */
 const char *node_text(const struct node *node, const char *name);
 

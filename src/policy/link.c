@@ -8,6 +8,7 @@
 
 #include "base/macro.h"
 #include "policy/load.h"
+#include "policy/policy.h"
 
 enum { IPV4_DEFAULT_DENY = 32767 };
 
@@ -55,10 +56,21 @@ static bool same_text(const char *a, const char *b)
     return !a || !b ? !a && !b : strcmp(a, b) == 0;
 }
 
+/* Whether `a` has every address of `b`. */
+static bool has_addresses_of(const struct policy_interface *a, const struct policy_interface *b)
+{
+    for (size_t i = 0; i < b->addresses.count; i++)
+        if (!policy_interface_owns(a, &b->addresses.items[i]))
+            return false;
+    return true;
+}
+
+/* `b` comes later in their order. */
 static bool same_interface(const struct policy_interface *a, const struct policy_interface *b)
 {
     if (!same_text(a->subnet_id, b->subnet_id) || !same_text(a->vpc_id, b->vpc_id) ||
-        a->group_ids.count != b->group_ids.count)
+        a->group_ids.count != b->group_ids.count || !has_addresses_of(a, b) ||
+        (a->from_instance == b->from_instance && !has_addresses_of(b, a)))
         return false;
     for (size_t i = 0; i < a->group_ids.count; i++)
         if (strcmp(a->group_ids.items[i], b->group_ids.items[i]) != 0)
@@ -235,11 +247,21 @@ static int dispute(struct loader *loader, const struct policy_group *group, poli
     return 0;
 }
 
+/* A list that is not there might have held anything: an empty one is printed as such. */
+static int doubt_unlisted(struct loader *loader, struct policy_item *item, const char *what)
+{
+    tell(loader, item->file, "the %s %s are not listed", what, item->id);
+    item->doubt = policy_text(loader->policy, "the documents do not list the %s %s", what, item->id);
+    return item->doubt ? 0 : -ENOMEM;
+}
+
 /* The flat form has the ids; what the other form has beside it is kept as disputed. */
 static int merge_flat(struct loader *loader, struct policy_group *group)
 {
     if (group->flat.count == 0)
-        return 0;
+        return group->described || group->item.doubt
+                   ? 0
+                   : doubt_unlisted(loader, &group->item, "rules of security group");
     if (group->described) {
         if (dispute(loader, group, &group->flat, &group->rules, "SecurityGroupRules") < 0 ||
             dispute(loader, group, &group->rules, &group->flat, "SecurityGroups") < 0)
@@ -358,7 +380,9 @@ static int link_acl(struct loader *loader, struct policy_acl *acl)
             return -ENOMEM;
         entry->doubt = before->doubt = doubt;
     }
-    return 0;
+    return acl->lists_entries || acl->item.doubt
+               ? 0
+               : doubt_unlisted(loader, &acl->item, "entries of network ACL");
 }
 
 /* Of a subnet: the one that is associated, else the default of the VPC (api.md 4.3, 3.3). */
@@ -367,10 +391,12 @@ static int associate(struct loader *loader, struct policy_subnet *subnet)
     struct policy *policy = loader->policy;
     struct policy_acl *standard = NULL;
     struct policy_table *main_table = NULL;
+    bool is_open = false; /* which ACL it is */
     for (size_t i = 0; i < policy->acls.count; i++) {
         struct policy_acl *acl = &policy->acls.items[i];
         if (acl->is_default && same_text(acl->vpc_id, subnet->vpc_id) && acl->vpc_id)
             standard = acl;
+        is_open |= !acl->lists_subnets && same_text(acl->vpc_id, subnet->vpc_id);
         for (size_t n = 0; n < acl->subnets.count; n++) {
             if (strcmp(acl->subnets.items[n], subnet->item.id) != 0)
                 continue;
@@ -391,7 +417,7 @@ static int associate(struct loader *loader, struct policy_subnet *subnet)
             if (strcmp(table->subnets.items[n], subnet->item.id) == 0)
                 subnet->table = table;
     }
-    subnet->acl = subnet->acl ? subnet->acl : standard;
+    subnet->acl = subnet->acl ? subnet->acl : is_open ? NULL : standard;
     subnet->table = subnet->table ? subnet->table : main_table;
     return 0;
 }
@@ -489,6 +515,12 @@ int load_link(struct loader *loader)
     for (size_t i = 0; i < policy->acls.count; i++)
         if (link_acl(loader, &policy->acls.items[i]) < 0)
             return -ENOMEM;
+    for (size_t i = 0; i < policy->tables.count; i++) {
+        struct policy_table *table = &policy->tables.items[i];
+        if (!table->lists_routes && !table->item.doubt &&
+            doubt_unlisted(loader, &table->item, "routes of route table") < 0)
+            return -ENOMEM;
+    }
     for (size_t i = 0; i < policy->subnets.count; i++)
         if (associate(loader, &policy->subnets.items[i]) < 0)
             return -ENOMEM;

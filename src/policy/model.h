@@ -69,7 +69,7 @@ struct policy_group {
     const char *owner;
     policy_rules rules;
     policy_rules flat; /* the same from SecurityGroupRules */
-    bool described;    /* by SecurityGroups */
+    bool described;    /* by SecurityGroups, with the rules of both directions */
 };
 
 struct policy_acl {
@@ -78,6 +78,8 @@ struct policy_acl {
     policy_rules entries; /* by number */
     POLICY_LIST(const char *) subnets;
     bool is_default;
+    bool lists_subnets; /* maybe none; else it may be that of any subnet */
+    bool lists_entries;
     struct rule_set sets[2]; /* ingress, egress; rule n is entries.items[n] */
 };
 
@@ -98,6 +100,7 @@ struct policy_table {
     POLICY_LIST(struct policy_route) routes; /* best first */
     POLICY_LIST(const char *) subnets;
     bool is_main;
+    bool lists_routes;
     struct rule_set set;
 };
 

@@ -95,10 +95,16 @@ static bool read_protocol(const struct node *node, const char *name, int *ret)
     return true;
 }
 
-/* -1 at an end leaves it open. */
-static bool set_ports(const struct node *node, int protocol, int32_t from, int32_t to,
-                      struct policy_rule *rule)
+/* Both ends, which a rule of TCP or UDP always has; -1 at an end leaves it open. */
+static bool read_ports(const struct node *node, int protocol, const char *first, const char *last,
+                       struct policy_rule *rule)
 {
+    int32_t from = node_number(node, first, INT32_MIN);
+    int32_t to = node_number(node, last, INT32_MIN);
+    if (from == INT32_MIN || to == INT32_MIN) {
+        node_mistake(node, "%s and %s are due", first, last);
+        return false;
+    }
     from = from == -1 ? 0 : from;
     to = to == -1 ? PORT_MAX : to;
     if (from < 0 || to > PORT_MAX || from > to) {
@@ -139,12 +145,11 @@ static bool read_group_selectors(const struct node *node, struct policy_rule *ru
     if (!read_protocol(node, "IpProtocol", &protocol))
         return false;
     set_protocol(protocol, rule);
-    int32_t from = node_number(node, "FromPort", -1);
-    int32_t to = node_number(node, "ToPort", -1);
     if (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP)
-        return set_ports(node, protocol, from, to, rule);
+        return read_ports(node, protocol, "FromPort", "ToPort", rule);
     if (protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6)
-        return set_icmp(node, protocol, from, to, rule);
+        return set_icmp(node, protocol, node_number(node, "FromPort", -1), node_number(node, "ToPort", -1),
+                        rule);
     return true;
 }
 
@@ -157,8 +162,7 @@ static bool read_acl_selectors(const struct node *node, struct policy_rule *rule
     struct node ports = node_object(node, "PortRange");
     struct node icmp = node_object(node, "IcmpTypeCode");
     if ((protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) && ports.json)
-        return set_ports(&ports, protocol, node_number(&ports, "From", -1), node_number(&ports, "To", -1),
-                         rule);
+        return read_ports(&ports, protocol, "From", "To", rule);
     bool with_types =
         protocol == PROTOCOL_ICMP || (protocol == PROTOCOL_ICMPV6 && rule->block.base.family == 6);
     if (with_types && icmp.json)
@@ -208,21 +212,46 @@ static bool read_source(const struct node *node, const char *member, uint8_t sou
     return false;
 }
 
+/* The lists of a permission's sources. */
+static const struct {
+    const char *list;
+    const char *member;
+    uint8_t source;
+} sources[] = {
+    {"IpRanges", "CidrIp", SOURCE_BLOCK},
+    {"Ipv6Ranges", "CidrIpv6", SOURCE_BLOCK},
+    {"PrefixListIds", "PrefixListId", SOURCE_PREFIX_LIST},
+    {"UserIdGroupPairs", "GroupId", SOURCE_GROUP},
+};
+
+/* Some list, and no other thing in the place of one: else the permission may be for anybody. */
+static bool lists_sources(const struct node *node)
+{
+    bool lists = false;
+    for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+        if (node_has(node, sources[i].list) && !node_has_list(node, sources[i].list))
+            return false;
+        lists |= node_has_list(node, sources[i].list);
+    }
+    return lists;
+}
+
+static int add_doubtful_rule(struct loader *loader, bool egress, struct policy_group *group)
+{
+    struct policy_rule *rule = LIST_ADD(&group->rules);
+    if (!rule)
+        return -ENOMEM;
+    rule->egress = egress;
+    return make_doubtful(loader, group->item.id, rule);
+}
+
 static int read_permission(struct loader *loader, const struct node *node, bool egress,
                            struct policy_group *group)
 {
-    static const struct {
-        const char *list;
-        const char *member;
-        uint8_t source;
-    } sources[] = {
-        {"IpRanges", "CidrIp", SOURCE_BLOCK},
-        {"Ipv6Ranges", "CidrIpv6", SOURCE_BLOCK},
-        {"PrefixListIds", "PrefixListId", SOURCE_PREFIX_LIST},
-        {"UserIdGroupPairs", "GroupId", SOURCE_GROUP},
-    };
     struct policy_rule permission = {.egress = egress};
     bool readable = read_group_selectors(node, &permission);
+    if (!lists_sources(node) && add_doubtful_rule(loader, egress, group) < 0)
+        return -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
         size_t count = node_count(node, sources[i].list);
         for (size_t n = 0; n < count; n++) {
@@ -250,7 +279,7 @@ static int read_group(struct loader *loader, const struct node *node)
         return -ENOMEM;
     begin_item(&group->item, node, id);
     group->owner = node_text(node, "OwnerId");
-    group->described = true;
+    group->described = node_has_list(node, lists[0]) && node_has_list(node, lists[1]);
     for (int egress = 0; egress < 2; egress++) {
         size_t count = node_count(node, lists[egress]);
         for (size_t i = 0; i < count; i++) {
@@ -328,6 +357,8 @@ static int read_acl(struct loader *loader, const struct node *node)
     begin_item(&acl->item, node, id);
     acl->vpc_id = node_text(node, "VpcId");
     acl->is_default = node_bool(node, "IsDefault");
+    acl->lists_subnets = node_has_list(node, "Associations");
+    acl->lists_entries = node_has_list(node, "Entries");
     size_t count = node_count(node, "Associations");
     for (size_t i = 0; i < count; i++) {
         struct node association = node_element(node, "Associations", i);
@@ -398,6 +429,7 @@ static int read_table(struct loader *loader, const struct node *node)
         return -ENOMEM;
     begin_item(&table->item, node, id);
     table->vpc_id = node_text(node, "VpcId");
+    table->lists_routes = node_has_list(node, "Routes");
     size_t count = node_count(node, "Associations");
     for (size_t i = 0; i < count; i++) {
         struct node association = node_element(node, "Associations", i);

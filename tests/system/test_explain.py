@@ -231,6 +231,22 @@ DOUBTS = {
     "two VPCs": (documents([SSH], Vpcs=[{"VpcId": "vpc-2"}], NetworkInterfaces=[interface(VpcId="vpc-2")]), 1,
                  "different VPCs"),
     "groups not listed": (documents([SSH], NetworkInterfaces=[interface(Groups=None)]), 0, "which security groups"),
+    "rules not listed": (documents(SecurityGroups=[{"GroupId": "sg-1", "VpcId": "vpc-1", "IpPermissionsEgress": []}]), 1,
+                         "do not list the rules of security group sg-1"),
+    "rules that are no list": (documents(SecurityGroups=[group("sg-1") | {"IpPermissions": "none"}]), 2, "do not list the rules"),
+    "sources that are no list": (documents([rule("tcp", 80) | {"IpRanges": {}}]), 1, "could not be read"),
+    "sources not listed": (documents([{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}]), 0, "could not be read"),
+    "rule that is no object": (documents([7]), 2, "could not be read"),
+    "without ports": (documents([rule("tcp")]), 1, "could not be read"),
+    "entries not listed": (documents([SSH]) | {"NetworkAcls": [
+        {"NetworkAclId": "acl-1", "VpcId": "vpc-1", "IsDefault": True, "Associations": [{"SubnetId": "subnet-1"}]}]}, 1,
+        "do not list the entries of network ACL acl-1"),
+    "entry without ports": (documents([SSH], entries=[entry(1, False, "allow", "6", PortRange={"From": 22})]), 1,
+                            "could not be read"),
+    "subnets of an ACL not listed": (documents([SSH]) | {"NetworkAcls": [
+        {"NetworkAclId": "acl-1", "VpcId": "vpc-1", "IsDefault": True, "Associations": [], "Entries": []},
+        {"NetworkAclId": "acl-2", "VpcId": "vpc-1", "Entries": []}]}, 0, "do not know the network ACL"),
+    "two addresses": (documents([SSH]) | {"network_interfaces": [interface(address="172.31.16.140")]}, 1, "described twice"),
     "forms differ": (documents([SSH]) | {"SecurityGroupRules": [
         {"GroupId": "sg-1", "SecurityGroupRuleId": "sgr-1", "IsEgress": False, "IpProtocol": "tcp", "FromPort": 23,
          "ToPort": 23, "CidrIpv4": "0.0.0.0/0"}]}, 2, "only in"),
