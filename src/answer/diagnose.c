@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "answer/advice.h"
+#include "answer/completeness.h"
 #include "answer/reading.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -16,8 +17,6 @@
 #include "flow/flow.h"
 #include "policy/decide.h"
 #include "policy/reason.h"
-
-enum { OWN_MAX = 4096 }; /* own addresses learnt of an interface */
 
 const char *const outcome_names[OUTCOMES] = {
     [OUTCOME_ACCEPTED] = "accepted",
@@ -53,14 +52,6 @@ bool party_parse(struct party *ret, const char *text)
 void party_done(struct party *party)
 {
     free(party->blocks.items);
-}
-
-static bool party_has(const struct party *party, const struct address *address)
-{
-    for (size_t i = 0; i < party->blocks.count; i++)
-        if (address_block_contains(&party->blocks.items[i], address))
-            return true;
-    return false;
 }
 
 static int party_learn(struct party *party, const struct address *address)
@@ -123,7 +114,7 @@ static bool is_own(const struct witness *witness, const struct address *address)
 
 static int add_own(struct witness *witness, const struct address *address)
 {
-    if (witness->own.count >= OWN_MAX || is_own(witness, address))
+    if (witness->own.count >= WITNESS_OWN_MAX || is_own(witness, address))
         return 0;
     struct address *own = LIST_ADD(&witness->own);
     if (!own)
@@ -180,6 +171,10 @@ static int learn(void *context, const struct record *record)
         return -ENOMEM;
     witness->is_source |= is_named(&diagnose->question->source, record);
     witness->is_destination |= is_named(&diagnose->question->destination, record);
+    uint64_t start_s = reading_number(record, FIELD_START, 0);
+    uint64_t end_s = reading_number(record, FIELD_END, start_s);
+    witness->first_s = witness->last_s && witness->first_s < start_s ? witness->first_s : start_s;
+    witness->last_s = witness->last_s > end_s ? witness->last_s : end_s;
     if (in_time(diagnose->question, record)) {
         bool skipped = reading_is_word(&record->values[FIELD_LOG_STATUS], "SKIPDATA");
         witness->records++;
@@ -339,10 +334,7 @@ static enum outcome judge(const struct side *request, const struct side *respons
     return OUTCOME_ACCEPTED;
 }
 
-static int add_evidence(struct diagnosis *found, size_t first, size_t count, const char *format, ...)
-    PRINTF_LIKE(4, 5);
-
-static int add_evidence(struct diagnosis *found, size_t first, size_t count, const char *format, ...)
+int diagnosis_tell(struct diagnosis *found, size_t first, size_t count, const char *format, ...)
 {
     char *text = NULL;
     va_list arguments;
@@ -370,10 +362,11 @@ static int tell_run(struct diagnosis *found, size_t first, size_t count)
         packets += run[i].packets;
         last = run[i].end_s > last ? run[i].end_s : last;
     }
-    return add_evidence(found, first, count, "%s was %s on %s: %" PRIu64 " packet%s from %s to %s.",
-                        run->response ? "The answer" : "The request", run->rejected ? "rejected" : "accepted",
-                        run->interface_id, packets, packets == 1 ? "" : "s",
-                        clock_format_utc(from, run->start_s), clock_format_utc(to, last));
+    return diagnosis_tell(found, first, count, "%s was %s on %s: %" PRIu64 " packet%s from %s to %s.",
+                          run->response ? "The answer" : "The request",
+                          run->rejected ? "rejected" : "accepted", run->interface_id, packets,
+                          packets == 1 ? "" : "s", clock_format_utc(from, run->start_s),
+                          clock_format_utc(to, last));
 }
 
 static int tell_conversation(struct diagnosis *found, size_t first, size_t count)
@@ -399,7 +392,8 @@ static int tell_policy(struct diagnose *diagnose, size_t at)
     struct policy *policy = diagnose->options->policy;
     struct policy_interface *interface = policy_interface(policy, sighting->interface_id);
     if (!interface)
-        return add_evidence(diagnose->found, at, 1, "The documents do not know %s.", sighting->interface_id);
+        return diagnosis_tell(diagnose->found, at, 1, "The documents do not know %s.",
+                              sighting->interface_id);
     if (policy_prepare(policy, interface, diagnose->fault) < 0)
         return -ENOMEM;
     AUTO_BUF struct buf reason = BUF_INIT(16384);
@@ -420,8 +414,8 @@ static int tell_policy(struct diagnose *diagnose, size_t at)
     struct connection_view view = {.state = sighting->response ? CONNECTION_REPLY : CONNECTION_NONE};
     policy_decide(policy, interface, &packet, view, &decision);
     reason_print(&reason, interface, &packet, &decision);
-    return add_evidence(diagnose->found, at, 1, "The documents say on %s: %s", sighting->interface_id,
-                        buf_string(&reason));
+    return diagnosis_tell(diagnose->found, at, 1, "The documents say on %s: %s", sighting->interface_id,
+                          buf_string(&reason));
 }
 
 struct conversation {
@@ -443,8 +437,8 @@ static int tell_others(struct diagnosis *found, const size_t counts[static OUTCO
 {
     for (int i = 0; i < OUTCOMES; i++) {
         size_t others = counts[i] - (i == (int)told);
-        if (others && add_evidence(found, 0, 0, "%zu other conversation%s: %s.", others,
-                                   others > 1 ? "s" : "", outcome_names[i]) < 0)
+        if (others && diagnosis_tell(found, 0, 0, "%zu other conversation%s: %s.", others,
+                                     others > 1 ? "s" : "", outcome_names[i]) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -464,8 +458,8 @@ static int conclude(struct diagnosis *found, const struct conversation *conversa
                     uint16_t port)
 {
     const char *service = advice_of_service(found->outcome, protocol, port);
-    if (add_evidence(found, conversation->first, conversation->count, "%s%s%s",
-                     advice_of_outcome(found->outcome), service ? " " : "", service ? service : "") < 0)
+    if (diagnosis_tell(found, conversation->first, conversation->count, "%s%s%s",
+                       advice_of_outcome(found->outcome), service ? " " : "", service ? service : "") < 0)
         return -ENOMEM;
     found->evidence.items[found->evidence.count - 1].sums_up = true;
     return 0;
@@ -517,56 +511,12 @@ static int weigh_conversations(struct diagnose *diagnose)
     return tell_outcome(diagnose, &weightiest, counts) < 0 ? -ENOMEM : 1;
 }
 
-/* Whether the interface is one that should have seen the traffic. */
-static bool is_concerned(const struct question *question, const struct witness *witness)
-{
-    if (witness->is_source || witness->is_destination)
-        return true;
-    for (size_t i = 0; i < witness->own.count; i++)
-        if (party_has(&question->source, &witness->own.items[i]) ||
-            party_has(&question->destination, &witness->own.items[i]))
-            return true;
-    /* Where nobody knows whose records were lost, they may be those. */
-    return witness->skipdata > 0 && (witness->own.count == 0 || witness->own.count >= OWN_MAX);
-}
-
-/* How complete the records are of the interfaces that should have seen it. */
-static int weigh_completeness(struct diagnose *diagnose, size_t *ret_concerned)
-{
-    struct diagnosis *found = diagnose->found;
-    size_t concerned = 0;
-    found->complete = true;
-    for (size_t i = 0; i < found->witnesses.count; i++) {
-        const struct witness *witness = &found->witnesses.items[i];
-        if (!is_concerned(diagnose->question, witness) || witness->records == 0)
-            continue;
-        concerned++;
-        if (witness->skipdata == 0)
-            continue;
-        found->complete = false;
-        found->incomplete = "records of an interface that should have seen the traffic were lost (SKIPDATA)";
-        if (add_evidence(found, 0, 0,
-                         "%s lost records in %" PRIu64
-                         " interval%s (SKIPDATA); packets known to be lost: %" PRIu64 ".",
-                         witness->interface_id, witness->skipdata, witness->skipdata > 1 ? "s" : "",
-                         witness->lost_packets) < 0)
-            return -ENOMEM;
-    }
-    if (concerned == 0 || found->not_held) {
-        found->complete = false;
-        found->incomplete = concerned ? "there are more records of this traffic than were looked at"
-                                      : "no record in the time asked for is of an interface at either end";
-    }
-    *ret_concerned = concerned;
-    return 0;
-}
-
 static int tell_nothing_found(struct diagnose *diagnose)
 {
     struct diagnosis *found = diagnose->found;
     const struct question *question = diagnose->question;
     found->outcome = found->complete ? OUTCOME_ABSENT : OUTCOME_UNKNOWN;
-    if (found->incomplete && add_evidence(found, 0, 0, "Not complete: %s.", found->incomplete) < 0)
+    if (found->incomplete && diagnosis_tell(found, 0, 0, "Not complete: %s.", found->incomplete) < 0)
         return -ENOMEM;
     return conclude(found, &(struct conversation){0},
                     (uint8_t)(question->protocol < 0 ? 0 : question->protocol),
@@ -593,7 +543,6 @@ static int run(struct diagnose *diagnose)
 {
     const struct readings *readings = diagnose->options->readings;
     uint64_t records;
-    size_t concerned;
     int r = reading_all(readings, READING_TELLS, learn, diagnose, &diagnose->found->records, diagnose->fault);
     if (r < 0)
         return r;
@@ -607,7 +556,7 @@ static int run(struct diagnose *diagnose)
     if (r < 0)
         return r;
     r = weigh_conversations(diagnose);
-    if (r < 0 || weigh_completeness(diagnose, &concerned) < 0)
+    if (r < 0 || completeness_weigh(diagnose->found, diagnose->question, diagnose->options->ledger) < 0)
         return -ENOMEM;
     return r > 0 ? 0 : tell_nothing_found(diagnose);
 }
@@ -627,6 +576,7 @@ void diagnosis_done(struct diagnosis *diagnosis)
         free(diagnosis->evidence.items[i].text);
     free(diagnosis->evidence.items);
     free(diagnosis->sightings.items);
+    free(diagnosis->ledger.items);
     for (size_t i = 0; i < diagnosis->witnesses.count; i++)
         free(diagnosis->witnesses.items[i].own.items);
     free(diagnosis->witnesses.items);

@@ -13,6 +13,7 @@
 #include "policy/policy.h"
 
 #define SIGHTINGS_MAX 1000000
+#define WITNESS_OWN_MAX 4096 /* own addresses learnt of an interface */
 
 enum outcome {
     OUTCOME_ACCEPTED,
@@ -70,9 +71,11 @@ struct witness {
     uint64_t nodata;
     uint64_t skipdata;
     uint64_t lost_packets; /* where SKIPDATA records say so */
-    bool own_known;        /* by the direction of records; else by what stands in all of them */
-    bool own_seen;         /* some record has told something */
-    bool is_source;        /* an id of the question means it */
+    uint64_t first_s;      /* of all its records, whatever the time asked for */
+    uint64_t last_s;
+    bool own_known; /* by the direction of records; else by what stands in all of them */
+    bool own_seen;  /* some record has told something */
+    bool is_source; /* an id of the question means it */
     bool is_destination;
 };
 
@@ -84,11 +87,23 @@ struct evidence {
     bool sums_up; /* a conclusion from what the sentences before it tell, with the same records */
 };
 
+/* What the daemon's ledger says of an interface that should have seen the traffic (answer/completeness.h). */
+struct ledger_gap {
+    char interface_id[32];
+    uint64_t windows; /* that it holds of the time asked for */
+    uint64_t lost_windows;
+    uint64_t lost_packets;
+    uint64_t awaited_packets; /* seen since `awaited_s`, and not in the records yet */
+    uint64_t awaited_s;
+    bool attached;
+};
+
 struct diagnosis {
     enum outcome outcome;
     POLICY_LIST(struct sighting) sightings;
     POLICY_LIST(struct witness) witnesses;
     POLICY_LIST(struct evidence) evidence;
+    POLICY_LIST(struct ledger_gap) ledger;
     uint64_t records;  /* read */
     uint64_t not_held; /* sightings beyond SIGHTINGS_MAX */
     uint64_t conversations;
@@ -100,11 +115,27 @@ struct diagnosis {
 bool party_parse(struct party *ret, const char *text);
 void party_done(struct party *party);
 
+/* In the header, as every record is asked. */
+static inline bool party_has(const struct party *party, const struct address *address)
+{
+    for (size_t i = 0; i < party->blocks.count; i++)
+        if (address_block_contains(&party->blocks.items[i], address))
+            return true;
+    return false;
+}
+
+struct capture_ledger;
+
 struct diagnose_options {
-    struct policy *policy;           /* NULL: none */
-    const struct readings *readings; /* mistakes are told in the first reading alone */
+    struct policy *policy;               /* NULL: none */
+    const struct readings *readings;     /* mistakes are told in the first reading alone */
+    const struct capture_ledger *ledger; /* NULL: no daemon answers here */
 };
 
 int diagnose_run(struct question *question, const struct diagnose_options *options, struct diagnosis *ret,
                  struct fault *fault) MUST_USE;
 void diagnosis_done(struct diagnosis *diagnosis);
+
+/* Adds a sentence that rests on `count` sightings from `first` on. -ENOMEM. */
+int diagnosis_tell(struct diagnosis *found, size_t first, size_t count, const char *format, ...)
+    PRINTF_LIKE(4, 5) MUST_USE;

@@ -26,14 +26,6 @@ static bool names_record(const struct party *party, const struct record *record)
     return false;
 }
 
-static bool party_has(const struct party *party, const struct address *address)
-{
-    for (size_t i = 0; i < party->blocks.count; i++)
-        if (address_block_contains(&party->blocks.items[i], address))
-            return true;
-    return false;
-}
-
 /* The addresses of the two ends, in either order; an id is any record of it. */
 static bool is_between(const struct timeline_options *options, const struct record *record,
                        const struct address *a, const struct address *b)

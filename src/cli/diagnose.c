@@ -13,6 +13,7 @@
 #include "base/nearest.h"
 #include "base/num.h"
 #include "cli/command.h"
+#include "cli/ledger.h"
 #include "cli/records.h"
 #include "cli/trace.h"
 #include "cli/when.h"
@@ -86,8 +87,10 @@ struct run {
     struct settings settings;
     struct question question;
     struct records records;
-    int expected;   /* enum outcome; -1 for none */
-    char since[24]; /* of --at */
+    struct capture_ledger ledger;
+    bool has_ledger; /* a daemon answered */
+    int expected;    /* enum outcome; -1 for none */
+    char since[24];  /* of --at */
     char until[24];
 };
 
@@ -209,8 +212,12 @@ static int read_settings(struct run *run, int operands, char **argv, struct faul
         r = read_times(run, fault);
     if (r == 0)
         r = read_expected(run, fault);
-    if (r == 0)
-        r = records_open(&run->records, run->command, &run->settings.from, operands, argv, fault);
+    if (r < 0)
+        return r;
+    /* Before the records are looked for, so that what the ledger knows of may be in them. */
+    run->has_ledger = ledger_ask(run->settings.from.state, &run->ledger);
+    run->ledger.of_records = run->settings.from.from.count == 0 && operands == 0;
+    r = records_open(&run->records, run->command, &run->settings.from, operands, argv, fault);
     if (r < 0)
         return r;
     run->question.since_s = run->records.from.since_s;
@@ -259,6 +266,21 @@ static void json_evidence(struct buf *buf, const struct diagnosis *diagnosis)
     buf_char(buf, ']');
 }
 
+/* What the daemon's ledger says of the interfaces that are its own; null when no daemon answered. */
+static void json_ledger(struct buf *buf, const struct run *run, const struct diagnosis *diagnosis)
+{
+    buf_text(buf, run->has_ledger ? "[" : "null");
+    for (size_t i = 0; i < diagnosis->ledger.count; i++) {
+        const struct ledger_gap *gap = &diagnosis->ledger.items[i];
+        json_write_member(buf, i ? ",{\"interface-id\":" : "{\"interface-id\":", gap->interface_id);
+        buf_printf(buf,
+                   ",\"attached\":%s,\"windows\":%" PRIu64 ",\"lost-packets\":%" PRIu64
+                   ",\"not-yet-recorded\":%" PRIu64 "}",
+                   gap->attached ? "true" : "false", gap->windows, gap->lost_packets, gap->awaited_packets);
+    }
+    buf_text(buf, run->has_ledger ? "]" : "");
+}
+
 static void json_completeness(struct buf *buf, const struct run *run, const struct diagnosis *diagnosis)
 {
     buf_printf(buf, ",\"completeness\":{\"complete\":%s,\"why\":", diagnosis->complete ? "true" : "false");
@@ -276,7 +298,9 @@ static void json_completeness(struct buf *buf, const struct run *run, const stru
                    ",\"lost-packets\":%" PRIu64 "}",
                    witness->records, witness->nodata, witness->skipdata, witness->lost_packets);
     }
-    buf_text(buf, "]}");
+    buf_text(buf, "],\"ledger\":");
+    json_ledger(buf, run, diagnosis);
+    buf_char(buf, '}');
 }
 
 static void print_json(struct buf *buf, const struct run *run, const struct diagnosis *diagnosis)
@@ -333,7 +357,9 @@ static int answer(struct run *run, struct fault *fault)
     int r = run->settings.policy
                 ? policy_load(&policy, run->settings.policy, records_tell_document, &run->records, fault)
                 : 0;
-    const struct diagnose_options diagnose_options = {.policy = policy, .readings = &run->records.readings};
+    const struct diagnose_options diagnose_options = {.policy = policy,
+                                                      .readings = &run->records.readings,
+                                                      .ledger = run->has_ledger ? &run->ledger : NULL};
     if (r == 0)
         r = diagnose_run(&run->question, &diagnose_options, &diagnosis, fault);
     progress_clear(&run->records.progress);
@@ -377,6 +403,7 @@ static int run(const struct command *command, int argc, char **argv)
         return status;
     status = this_run.settings.trace ? trace(&this_run, operands) : diagnose(&this_run, operands, argv);
     records_close(&this_run.records);
+    capture_ledger_done(&this_run.ledger);
     party_done(&this_run.question.source);
     party_done(&this_run.question.destination);
     return status;

@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "cli/ask.h"
 #include "cli/command.h"
+#include "cli/ledger.h"
 #include "cli/table.h"
 #include "daemon/control_client.h"
 
@@ -221,11 +222,7 @@ static void write_side(struct buf *to, const struct line *line, const char *memb
 
 static void write_lost(struct buf *to, const struct line *line, const char *member)
 {
-    static const char *const causes[] = {"lost-full", "lost-busy", "lost-memory"};
-    json_int_t lost = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
-        lost += json_integer_value(json_object_get(side_of(line), causes[i]));
-    buf_printf(to, "%" JSON_INTEGER_FORMAT, lost);
+    buf_printf(to, "%" PRIu64, ledger_lost_packets(line->row, line->direction));
 }
 
 /* Of both directions together, so on the first of the two lines only. */

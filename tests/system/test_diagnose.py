@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """flowlog diagnose: each outcome from the records that show it."""
 
+import contextlib
 import gzip
 import json
+import socket
+import threading
 
 import pytest
 
@@ -74,6 +77,69 @@ def test_absent_and_unknown(tmp_path):
     assert answer["outcome"] == "unknown" and "SKIPDATA" in answer["completeness"]["why"]
     assert ask(tmp_path, OTHERS + empty("eni-x", "SKIPDATA", 1060), status=1)["outcome"] == "unknown"
     assert ask(tmp_path, OTHERS, "--expect", "absent")["outcome"] == "absent"
+
+
+@contextlib.contextmanager
+def daemon(folder, **status):
+    """What a daemon's socket answers to one question."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "control.sock"))
+        listener.listen()
+
+        def answer():
+            with listener.accept()[0] as client:
+                assert json.loads(client.makefile().readline()) == {"command": "status"}
+                client.sendall(json.dumps({"now": 2000, **status}).encode() + b"\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join(10)
+    (folder / "control.sock").unlink()
+
+
+def ledger_row(eni, window, seen, lost, **more):
+    side = {"seen": seen, "recorded": seen - lost, "lost-full": lost}
+    return {"interface-id": eni, "window": window, "interval": 60, "ingress": side, "egress": {}, **more}
+
+
+@pytest.mark.parametrize("eni, window, lost, outcome, incomplete", [
+    (S, 960, 7, "unknown", "the daemon's ledger"),
+    (S, 960, 0, "absent", None),
+    (S, 9000, 7, "absent", None),  # the records are of another time
+    ("eni-x", 960, 7, "absent", None),  # and of other interfaces, though one has the address
+])
+def test_the_ledger_of_the_daemon_is_asked(eni, window, lost, outcome, incomplete, tmp_path):
+    """Before SKIPDATA of a loss is in the records, and where no record tells of it at all."""
+    interfaces = [{"interface-id": eni, "addresses": [SERVER], "attached": True}]
+    with daemon(tmp_path, interfaces=interfaces, ledger=[ledger_row(eni, window, 100, lost)]):
+        answer = ask(tmp_path, OTHERS, "--state", tmp_path, status=1)
+    completeness = answer["completeness"]
+    assert answer["outcome"] == outcome and completeness["complete"] == (outcome == "absent")
+    assert incomplete is None or incomplete in completeness["why"]
+    expected = [{"interface-id": S, "attached": True, "windows": int(window == 960), "lost-packets": lost if window == 960 else 0,
+                 "not-yet-recorded": 0}]
+    assert completeness["ledger"] == (expected if eni == S else [])
+    assert ask(tmp_path, OTHERS, "--state", tmp_path, status=1)["completeness"]["ledger"] is None
+
+
+@pytest.mark.parametrize("attached, seen, until, why", [
+    (True, 5, None, "not in the records yet"), (True, 5, "1019", None), (True, 0, None, None), (False, 0, None, "not captured"),
+    (False, 0, "1500", None)])
+def test_the_ledger_against_its_own_store(attached, seen, until, why, tmp_path):
+    """What was seen since the last record, and an interface that nobody captures, leave it open."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "r.log").write_text(HEADER + OTHERS)
+    assert run("convert", "--format", "all", "--out", tmp_path / "store" / "a.parquet", tmp_path / "r.log").returncode == 0
+    interfaces = [{"interface-id": S, "addresses": [SERVER], "attached": attached}]
+    times = ["--until", until] if until else []
+    with daemon(tmp_path, interfaces=interfaces, ledger=[ledger_row(S, 960, 9, 0), ledger_row(S, 1020, seen, 0, closes=None)]):
+        done = run("diagnose", "--src", CLIENT, "--dst", SERVER, "--port", "ssh", "--state", tmp_path, "-o", "json", *times)
+    answer = json.loads(done.stdout)
+    assert answer["outcome"] == ("unknown" if why else "absent"), answer
+    assert why is None or why in answer["completeness"]["why"]
 
 
 def test_lost_records_of_another_time_do_not_matter(tmp_path):

@@ -149,12 +149,16 @@ def test_gaps_make_absent_unknown(router, start, flood):
         daemon = start(router.router, _guests(router), capture={"map-entries": 1024})
         packets = flood(router.client, ends.a, ends.b, 15_013, 22, count=60_013)
         traffic.settle(router.router, router.server)
+        command = [BUILD / "flowlog", "diagnose", "--src", C, "--dst", S, "--state", daemon.state, "-o", "json"]
+        said = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout)
+        counted = {one["interface-id"]: one["lost-packets"] for one in said["completeness"]["ledger"]}
         daemon.stop()
     recorded = sum(int(record["packets"]) for record in daemon.records() if int(record["protocol"]) == UDP)
     answer = diagnose(daemon.destination, ends.a, ends.b, "--port", "4999", status=1)
     assert answer["outcome"] == "unknown" and not answer["completeness"]["complete"]
     lost = {one["interface-id"]: one["lost-packets"] for one in answer["completeness"]["interfaces"]}
     assert set(lost) == {C, S} and all(lost.values())
+    assert counted == lost  # by the ledger, before any record told of it
     assert recorded + sum(lost.values()) == 2 * packets
     diagnose(daemon.destination, ends.a, ends.b, "--port", "4999", "--expect", "unknown")
     # Of somebody else's traffic there is nothing at all: no interface of either end was recorded.

@@ -39,6 +39,11 @@ class Default:
         assert done.returncode in (0, 1) and not done.stderr, done
         return json.loads(done.stdout)["n"] or 0 if done.stdout else 0
 
+    def diagnose(self, port, *options):
+        done = self.ask("diagnose", "--src", SOURCE, "--dst", TARGET, "--port", str(port), "--protocol", "udp", "-o", "json", *options)
+        assert not done.stderr, done
+        return json.loads(done.stdout)
+
     def store(self):
         return json.loads(self.ask("status", "-o", "json").stdout)["store"][0]
 
@@ -61,6 +66,9 @@ def test_searchable_within_seconds(host, sink, library, tmp_path):
         tail = subprocess.Popen([BUILD / "flowlog", "tail", "--follow", "-n", "0", "--where", f"dstport = {PORT}",
                                  "--state", daemon.state], stdout=subprocess.PIPE, text=True)
         traffic.udp(host.client, SOURCE, TARGET, PORT, 31, 100)
+        said = daemon.diagnose(PORT)
+        assert said["outcome"] == "unknown" and any("not in the records yet" in one["text"] for one in said["evidence"]), said
+        assert sum(one["not-yet-recorded"] for one in said["completeness"]["ledger"]) >= 31
         closed = time.monotonic() + 12  # when the window has closed at the latest
         lab.wait_for(lambda: daemon.packets() == 31, 12 + 10, "the packets in the store")
         assert time.monotonic() < closed + 10
@@ -69,6 +77,10 @@ def test_searchable_within_seconds(host, sink, library, tmp_path):
         assert tail.stdout.readline().split()[6] == str(PORT)
         tail.terminate()
         assert tail.wait(10) == 0
+        assert daemon.diagnose(PORT)["outcome"] == "no-response"
+        [closing] = [row["window"] + 60 for row in json.loads(daemon.ask("status", "-o", "json").stdout)["ledger"]
+                     if row["device"] == "eth0" and row.get("log-status") == "OK"]
+        assert daemon.diagnose(PORT + 1, "--until", str(closing - 1))["outcome"] == "absent"
         assert daemon.store()["files"] >= 0 and daemon.store()["error"] == ""
     finally:
         daemon.stop()
