@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer/asked.h"
+#include "answer/asymmetry.h"
 #include "base/cleanup.h"
 #include "bpf/parse.h"
 #include "policy/reason.h"
@@ -86,6 +88,18 @@ struct run {
     struct findings *found;
     struct numbering kinds;
     POLICY_LIST(struct seen) seen;
+    struct asymmetry asymmetry;
+    struct asker asker; /* of the reading for what is asymmetric */
+    struct numbering ways;
+    size_t first_way; /* finding of the first of them; the others follow */
+};
+
+/* A kind of asymmetric traffic. */
+struct way_key {
+    uint32_t requests;
+    uint32_t answers;
+    uint16_t port;
+    uint16_t protocol;
 };
 
 static bool is_private(const struct address *address)
@@ -136,21 +150,21 @@ static bool path_fits(const struct policy_route *route, uint64_t path)
     return true;
 }
 
-static int keep_record(struct seen *seen, const struct record *record)
+static int keep_record(char *records[static FINDING_RECORDS_MAX], size_t *count, const struct record *record)
 {
     AUTO_BUF struct buf line = BUF_INIT(4096);
     struct format format;
-    if (seen->record_count >= FINDING_RECORDS_MAX)
+    if (*count >= FINDING_RECORDS_MAX)
         return 0;
     format_set_default(&format);
     record_write_text(&line, &format, record);
     if (line.failed)
         return 0;
     line.len -= line.len > 0;
-    seen->records[seen->record_count] = strdup(buf_string(&line));
-    if (!seen->records[seen->record_count])
+    records[*count] = strdup(buf_string(&line));
+    if (!records[*count])
         return -ENOMEM;
-    seen->record_count++;
+    ++*count;
     return 0;
 }
 
@@ -193,7 +207,7 @@ static int add_sight(struct run *run, enum sight sight, const struct record *rec
     }
     struct seen *seen = &run->seen.items[number];
     totals_add(&seen->totals, what->totals);
-    return keep_record(seen, record);
+    return keep_record(seen->records, &seen->record_count, record);
 }
 
 static int observe_path(struct run *run, const struct record *record, const struct whatif_seen *what)
@@ -219,6 +233,7 @@ static int observe(void *context, const struct record *record, const struct what
         what->flip->packet.egress ? &what->asked->destination : &what->asked->source;
     const struct value *action = &record->values[FIELD_ACTION];
     int r = observe_path(run, record, what);
+    asymmetry_note(&run->asymmetry, what->asked, reading_is_word(action, "ACCEPT"));
     if (r < 0 || decision->verdict == VERDICT_UNKNOWN || action->kind != VALUE_TEXT)
         return r;
     if (reading_is_word(action, "ACCEPT") != (decision->verdict == VERDICT_ACCEPT))
@@ -522,6 +537,61 @@ static int tell_acls(struct run *run, const struct whatif *whatif)
     return 0;
 }
 
+static int add_way(struct run *run, const struct asymmetric *way)
+{
+    static const char title[] =
+        "Requests go through %s and their answers through %s (%s): the path is asymmetric.";
+    static const char todo[] =
+        "A control that tracks connections sees half of such a conversation and drops it sooner or "
+        "later: let both directions take one way (route tables, source routing on an instance of two "
+        "interfaces, appliance mode of a transit gateway).";
+    const struct policy_interface *interfaces = run->options->policy->interfaces.items;
+    const char *requests = interfaces[way->requests].item.id;
+    AUTO_BUF struct buf service = BUF_INIT(256);
+    print_service(&service, &(struct policy_packet){.protocol = way->protocol}, way->port);
+    return add_finding(run, SEVERITY_MEDIUM, "asymmetric", strdup(requests),
+                       text(title, requests, interfaces[way->answers].item.id, buf_string(&service)), todo)
+               ? 0
+               : -ENOMEM;
+}
+
+/* A record, read once more where some conversation is asymmetric. */
+static int observe_way(void *context, const struct record *record)
+{
+    struct run *run = context;
+    struct policy_interface *interface;
+    struct history_record asked;
+    struct asymmetric way;
+    int r = asker_interface(&run->asker, record, &interface);
+    if (r < 0 || !interface || asked_read(interface, record, &asked))
+        return r;
+    asked.interface = (uint32_t)(interface - run->options->policy->interfaces.items);
+    if (!asymmetry_find(&run->asymmetry, &asked, &way))
+        return 0;
+    const struct way_key key = {way.requests, way.answers, way.port, way.protocol};
+    uint32_t number = numbering_add(&run->ways, &key);
+    if (number == NUMBER_NONE) {
+        run->found->not_held++;
+        return 0;
+    }
+    if (run->first_way + number == run->found->items.count && add_way(run, &way) < 0)
+        return -ENOMEM;
+    struct finding *finding = &run->found->items.items[run->first_way + number];
+    struct totals totals = totals_of(record);
+    totals_add(&finding->totals, &totals);
+    return keep_record(finding->records, &finding->record_count, record);
+}
+
+static int tell_asymmetry(struct run *run, struct fault *fault)
+{
+    uint64_t records;
+    run->found->not_held += run->asymmetry.not_held;
+    run->first_way = run->found->items.count;
+    return asymmetry_any(&run->asymmetry)
+               ? reading_all(run->options->readings, READING_SILENT, observe_way, run, &records, fault)
+               : 0;
+}
+
 static int tell_doubts(struct run *run, const struct whatif *whatif)
 {
     for (size_t i = 0; i < whatif->unsure.count; i++) {
@@ -556,7 +626,7 @@ static int compare_findings(const void *a, const void *b)
     return order ? order : strcmp(x->title, y->title);
 }
 
-static int tell_all(struct run *run, const struct whatif *whatif)
+static int tell_all(struct run *run, const struct whatif *whatif, struct fault *fault)
 {
     struct suggestion suggestion;
     struct findings *found = run->found;
@@ -569,6 +639,8 @@ static int tell_all(struct run *run, const struct whatif *whatif)
         r = tell_acls(run, whatif);
     if (r == 0)
         r = tell_doubts(run, whatif);
+    if (r == 0)
+        r = tell_asymmetry(run, fault);
     suggestion_done(&suggestion);
     if (found->items.count > 1)
         qsort(found->items.items, found->items.count, sizeof *found->items.items, compare_findings);
@@ -581,17 +653,24 @@ int findings_run(const struct findings_options *options, struct findings *ret, s
     *ret = (struct findings){0};
     struct run run = {.options = options,
                       .found = ret,
-                      .kinds = {.key_size = sizeof(struct sight_key), .max_count = KINDS_MAX}};
+                      .kinds = {.key_size = sizeof(struct sight_key), .max_count = KINDS_MAX},
+                      .ways = {.key_size = sizeof(struct way_key), .max_count = KINDS_MAX},
+                      .asker = {.policy = options->policy, .fault = fault}};
+    asymmetry_init(&run.asymmetry);
     const struct whatif_options what = {
         .policy = options->policy, .readings = options->readings, .observe = observe, .context = &run};
     int r = whatif_run(&what, ret_whatif, fault);
-    if (r >= 0 && tell_all(&run, ret_whatif) < 0)
-        r = fault_set(fault, -ENOMEM, "out of memory for the findings");
+    if (r >= 0)
+        r = tell_all(&run, ret_whatif, fault);
+    if (r == -ENOMEM)
+        r = fault_set(fault, r, "out of memory for the findings");
     for (size_t i = 0; i < run.seen.count; i++)
         for (size_t n = 0; n < run.seen.items[i].record_count; n++)
             free(run.seen.items[i].records[n]);
     free(run.seen.items);
     numbering_done(&run.kinds);
+    numbering_done(&run.ways);
+    asymmetry_done(&run.asymmetry);
     return r;
 }
 

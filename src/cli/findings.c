@@ -169,9 +169,10 @@ const struct command command_findings = {
                "too tight or too\n"
                "open, rules that are shadowed, unused or wider than what used them, network ACLs that let "
                "requests through\n"
-               "and drop their answers (recorded, or as the entries stand), traffic by unexpected paths or "
-               "to where no route\n"
-               "leads, records that contradict the documents, and what cannot be told, because documents or "
+               "and drop their answers (recorded, or as the entries stand), traffic by unexpected paths, "
+               "through one\n"
+               "interface there and another one back, or to where no route leads, records that contradict "
+               "the documents, and what cannot be told, because documents or "
                "records are\n"
                "missing. Each with its records, the rule, and what to do. Nothing is changed.",
     .example = "flowlog findings --policy vpc --from vpcflowlogs.log.gz --html findings.html",

@@ -69,8 +69,10 @@ static void set_tuples(const struct question *question, struct nftrace_tuple ret
 {
     const struct address_block *source = &question->source.blocks.items[0];
     const struct address_block *destination = &question->destination.blocks.items[0];
-    ret[0] = (struct nftrace_tuple){*source, *destination, question->protocol, -1, question->port};
-    ret[1] = (struct nftrace_tuple){*destination, *source, question->protocol, question->port, -1};
+    ret[0] =
+        (struct nftrace_tuple){*source, *destination, question->protocol, -1, question->port, PACKETS_PER_S};
+    ret[1] =
+        (struct nftrace_tuple){*destination, *source, question->protocol, question->port, -1, PACKETS_PER_S};
 }
 
 static void copy_name(char to[static NFTRACE_NAME_MAX], const char *name)
@@ -342,7 +344,6 @@ static int open_trace(struct tracing *tracing, struct fault *fault)
         .tuple_count = ARRAY_SIZE(tuples),
         .devices = names,
         .device_count = count,
-        .packets_per_s = PACKETS_PER_S,
         .listener = take_end,
         .context = tracing,
     };

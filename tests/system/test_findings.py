@@ -102,6 +102,48 @@ def test_paths(tmp_path):
     assert sum(row["flows"] for row in of_kind(rows, "no-route")) == 2
 
 
+SECOND = "eni-second"
+
+
+def of_two(*records, flags=True):
+    """Records of an instance's two interfaces: (interface, whether it is the request, direction, flags, start)."""
+    head = HEAD.replace("traffic-path", "pkt-srcaddr pkt-dstaddr" + (" tcp-flags" if flags else ""))
+    said = ""
+    for eni, is_request, direction, flag, start in records:
+        ends = (CLIENT, OWN, 40000, 443) if is_request else (OWN, CLIENT, 443, 40000)
+        more = f" {flag}" if flags else ""
+        said += line(*ends, eni=eni, start=start).replace("OK\n", f"OK {direction} {ends[0]} {ends[1]}{more}\n")
+    return head + said
+
+
+@pytest.mark.parametrize("records, flags, requests, answers", [
+    ([(ENI, True, "ingress", 2, 1000), (SECOND, False, "egress", 18, 1000)], True, ENI, SECOND),
+    ([(SECOND, False, "egress", 18, 900), (ENI, True, "ingress", 2, 1000)], True, ENI, SECOND),  # the SYN tells who asked
+    ([(SECOND, True, "ingress", 0, 1000), (ENI, False, "egress", 0, 1001)] * 3, False, SECOND, ENI),
+    ([(ENI, True, "ingress", 2, 1000), (ENI, False, "egress", 18, 1000)], True, None, None),
+    ([(ENI, True, "ingress", 2, 1000), (SECOND, False, "egress", 18, 1000), (ENI, False, "egress", 18, 1060)], True, None, None),
+    ([(ENI, True, "ingress", 2, 1000), (SECOND, True, "ingress", 2, 1000)], True, None, None),  # no answer at all
+])
+def test_asymmetric_paths(records, flags, requests, answers, tmp_path):
+    content = documents([rule("tcp", 443)], ALL_OUT, NetworkInterfaces=[interface(), interface(SECOND, "172.31.16.140")])
+    write(tmp_path, content)
+    found = of_kind(findings(tmp_path, of_two(*records, flags=flags)), "asymmetric")
+    assert len(found) == bool(requests)
+    for one in found:
+        assert (one["subject"], one["severity"], one["flows"], one["packets"]) == (requests, "medium", len(records), 20 * len(records))
+        assert f"Requests go through {requests} and their answers through {answers} (tcp 443)" in one["title"]
+        assert len(one["records"]) == min(5, len(records))
+
+
+def test_a_rejected_answer_is_not_asymmetric(tmp_path):
+    """The client's interface never saw it, as the server's rejected it."""
+    content = documents([rule("tcp", 443)], ALL_OUT, NetworkInterfaces=[interface(), interface(SECOND, INSIDE)])
+    write(tmp_path, content)
+    records = (line(INSIDE, OWN, 40000, 443, eni=SECOND) + line(INSIDE, OWN, 40000, 443)
+               + line(OWN, INSIDE, 443, 40000, action="REJECT"))
+    assert not of_kind(findings(tmp_path, records), "asymmetric")
+
+
 def test_what_cannot_be_told_is_said(tmp_path):
     content = documents([rule("tcp", 443)], ALL_OUT, NetworkInterfaces=[interface(), interface("eni-2", "172.31.16.2", ["sg-x"])])
     (tmp_path / "x.json").write_text(json.dumps(content))
