@@ -37,6 +37,8 @@ def test_published_ssh_and_rdp(tmp_path):
     assert answers[0]["security_group_rule"] == {"group_id": "sg-1", "rule_id": None, "rule": "tcp 22 from 0.0.0.0/0"}
     assert answers[0]["network_acl_entry"] is None  # both are in one subnet
     assert answers[1]["security_group_rule"] is None
+    assert answers[0]["because"].endswith("Security group sg-1 admits it by its rule (tcp 22 from 0.0.0.0/0).")
+    assert answers[1]["because"].endswith("No ingress rule of sg-1 admits it.")
 
 
 def test_published_lines_without_traffic(tmp_path):
@@ -54,18 +56,33 @@ def test_published_ping(tmp_path):
     assert [answer["agrees"] for answer in answers] == [True, True]
     assert answers[1]["network_acl_entry"] == {"network_acl_id": "acl-1", "rule_number": 100, "egress": True,
                                                "action": "deny"}
+    assert answers[0]["because"] == ("Network ACL acl-1 allows it by ingress entry 100 (icmp from 0.0.0.0/0). Security group sg-1 "
+                                     "admits it by its rule (icmp from 0.0.0.0/0).")
+    assert answers[1]["because"] == ("It answers a tracked connection, which the security groups let pass. Network ACL acl-1 denies "
+                                     "it by egress entry 100 (icmp to 0.0.0.0/0).")
 
 
-@pytest.mark.parametrize("inbound, outbound, entries, expected", [
-    ([SSH], [rule("-1", block="10.0.0.0/8")], None, [("ACCEPT", "security-group"), ("ACCEPT", "connection")]),
-    ([SSH], [], None, [("ACCEPT", "security-group"), ("ACCEPT", "connection")]),
-    ([SSH], [], [entry(100, False, "allow")], [("ACCEPT", "security-group"), ("REJECT", "network-acl")]),
-    ([], [], None, [("REJECT", "security-group"), ("REJECT", "security-group")]),
-    ([SSH], [], [entry(100, True, "allow")], [("REJECT", "network-acl"), ("REJECT", "security-group")]),
+TRACKED, ALLOWED = "It answers a tracked connection, which the security groups let pass.", "Network ACL acl-1 allows it by"
+DENIED = "Network ACL acl-1 denies it by"
+
+
+@pytest.mark.parametrize("inbound, outbound, entries, expected, because", [
+    ([SSH], [rule("-1", block="10.0.0.0/8")], None, [("ACCEPT", "security-group"), ("ACCEPT", "connection")],
+     ("sg-1 admits it by its rule (tcp 22 from 0.0.0.0/0)", f"{TRACKED} {ALLOWED} egress entry 100")),
+    ([SSH], [], None, [("ACCEPT", "security-group"), ("ACCEPT", "connection")],
+     ("sg-1 admits it by its rule (tcp 22 from 0.0.0.0/0)", f"{TRACKED} {ALLOWED} egress entry 100")),
+    ([SSH], [], [entry(100, False, "allow")], [("ACCEPT", "security-group"), ("REJECT", "network-acl")],
+     (f"{ALLOWED} ingress entry 100", f"{TRACKED} {DENIED} egress entry 32767, the default")),
+    ([], [], None, [("REJECT", "security-group"), ("REJECT", "security-group")],
+     ("No ingress rule of sg-1 admits it", "No egress rule of sg-1 admits it")),
+    ([SSH], [], [entry(100, True, "allow")], [("REJECT", "network-acl"), ("REJECT", "security-group")],
+     (f"{DENIED} ingress entry 32767, the default", "No egress rule of sg-1 admits it")),
 ], ids=["all allow", "no outbound rule", "ACL denies out", "group denies in", "ACL denies in"])
-def test_stateful_and_stateless(inbound, outbound, entries, expected, tmp_path):
+def test_stateful_and_stateless(inbound, outbound, entries, expected, because, tmp_path):
     write(tmp_path, documents(inbound, outbound, entries))
-    assert verdicts(explain(tmp_path, request() + response())) == expected
+    answers = explain(tmp_path, request() + response())
+    assert verdicts(answers) == expected
+    assert all(words in answer["because"] for words, answer in zip(because, answers)), answers
     assert verdicts(explain(tmp_path, response() + request())) == expected[::-1]
 
 
@@ -382,13 +399,75 @@ def one_group(tmp_path, number):
 
 
 @pytest.mark.parametrize("number, admitted, refused", [
-    (0, [22], [21, 23]), (1, [0, 22], [23]), (2, [65530, 65535], [65529]), (3, [0, 65535], []), (5, [45, 50], [44, 51]),
+    (0, [22], [21, 23]), (1, [0, 22], [23]), (2, [65530, 65535], [65529]), (3, [0, 65535], []), (4, [0, 22, 65535], []), (5, [45, 50], [44, 51]),
     (6, [0, 50], [51]), (7, [30, 65535], [29]), (8, [22], [80])])
 def test_batfish_ports_open_at_either_end(number, admitted, refused, tmp_path):
     folder = one_group(tmp_path, number)
     for ports, verdict in ((admitted, "ACCEPT"), (refused, "REJECT")):
         for port in ports:
             assert explain(folder, line("1.2.3.4", OWN, 40000, port))[0]["verdict"] == verdict, port
+
+
+def test_batfish_what_a_group_admits_and_to_whom(tmp_path):
+    """All traffic of any kind; one port in from one address, another one out to another, and the answers of both."""
+    everything = explain(one_group(tmp_path, 4), line("9.9.9.9", OWN, 0, 0, 47) + line("9.9.9.9", OWN, 1, 2, 17) + line("9.9.9.9", OWN, 0, 0, 1))
+    assert [one["verdict"] for one in everything] == ["ACCEPT"] * 3
+    answers = explain(one_group(tmp_path, 8), line("1.2.3.4", OWN, 40000, 22) + line(OWN, "1.2.3.4", 22, 40000)
+                      + line(OWN, "5.6.7.8", 40000, 80) + line("5.6.7.8", OWN, 80, 40000)
+                      + line("5.6.7.8", OWN, 40001, 22) + line(OWN, "1.2.3.4", 40001, 80) + line(OWN, "5.6.7.8", 40001, 22))
+    assert verdicts(answers) == [("ACCEPT", "security-group"), ("ACCEPT", "connection")] * 2 + [("REJECT", "security-group")] * 3
+
+
+def one_acl(tmp_path, name):
+    """An interface in the subnet that the sample's network ACL is of; its groups admit everything."""
+    everything = [rule("-1"), rule("-1", block="::/0")]
+    content = documents(NetworkInterfaces=[interface(VpcId="vpc-f8fad69d", SubnetId="subnet-1f315846",
+                                                     Ipv6Addresses=[{"Ipv6Address": "2001:db8::9"}])],
+                        Subnets=[{"SubnetId": "subnet-1f315846", "VpcId": "vpc-f8fad69d", "CidrBlock": "172.31.16.0/20",
+                                  "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2001:db8::/64"}]}],
+                        SecurityGroups=[group("sg-1", everything, everything) | {"VpcId": "vpc-f8fad69d"}],
+                        Vpcs=[{"VpcId": "vpc-f8fad69d", "CidrBlock": "172.31.0.0/16"}])
+    del content["NetworkAcls"]
+    write(tmp_path, content)
+    (tmp_path / "acl.json").write_bytes((SAMPLES / f"batfish-units/{name}.json").read_bytes())
+    return tmp_path
+
+
+def entries_met(answers):
+    return [(one["verdict"], one["network_acl_entry"]["rule_number"], one["network_acl_entry"]["egress"]) for one in answers]
+
+
+def test_batfish_acl_with_a_port_range(tmp_path):
+    answers = explain(one_acl(tmp_path, "NetworkAclTest"), line("162.243.144.192", OWN, 40000, 3306) + line("162.243.144.192", OWN, 40000, 3307)
+                      + line("162.243.144.193", OWN, 40000, 3306) + line(OWN, "9.9.9.9", 40000, 3306) + line(OWN, "9.9.9.9", 0, 0, 1))
+    assert entries_met(answers) == [("REJECT", 100, False), ("REJECT", 32767, False), ("REJECT", 32767, False),
+                                    ("ACCEPT", 100, True), ("ACCEPT", 100, True)]
+    assert "ingress entry 100 (tcp 3306 from 162.243.144.192/32)" in answers[0]["because"]
+
+
+def test_batfish_acl_of_icmp_and_of_ipv6(tmp_path):
+    answers = explain(one_acl(tmp_path, "NetworkAclIcmpTest"), line(OWN, "9.9.9.9", 0, 0, 1) + line(OWN, "9.9.9.9", 40000, 80)
+                      + line("9.9.9.9", OWN, 0, 0, 1))
+    assert entries_met(answers) == [("ACCEPT", 100, True), ("REJECT", 32767, True), ("REJECT", 32767, False)]
+    answers = explain(one_acl(tmp_path, "NetworkAclV6Test"), line("2001:db8::9", "2001:db8:1::1", 40000, 80) + line(OWN, "9.9.9.9", 40000, 80)
+                      + line("2001:db8:1::1", "2001:db8::9", 40000, 80))
+    assert entries_met(answers) == [("ACCEPT", 100, True), ("REJECT", 32767, True), ("REJECT", 32768, False)]
+
+
+def test_batfish_hybrid_cloud():
+    """Every interface is known; the groups refer to each other and, one of them, to a group that is not there."""
+    folder = SAMPLES / "batfish-hybrid-cloud"
+    parts = {name: json.loads((folder / f"{name}.json").read_text())[name] for name in ("NetworkInterfaces", "Subnets", "NetworkAcls")}
+    assert len(parts["NetworkInterfaces"]) == 9 and len(parts["Subnets"]) == 10
+    acl_of = {tie["SubnetId"]: acl["NetworkAclId"] for acl in parts["NetworkAcls"] for tie in acl["Associations"]}
+    records = "".join(line("9.9.9.9", one["PrivateIpAddress"], 40000, 22, eni=one["NetworkInterfaceId"])
+                      + line(one["PrivateIpAddress"], "9.9.9.9", 40001, 443, eni=one["NetworkInterfaceId"])
+                      for one in parts["NetworkInterfaces"])
+    answers = explain(folder, records, mistakes=1)
+    for one, inward, outward in zip(parts["NetworkInterfaces"], answers[::2], answers[1::2]):
+        assert inward["verdict"] and outward["verdict"], (inward, outward)
+        assert inward["network_acl_entry"] == {"network_acl_id": acl_of[one["SubnetId"]], "rule_number": 100, "egress": False, "action": "allow"}
+        assert outward["decided_by"] == "security-group" and outward["route"]["route_table_id"].startswith("rtb-")
 
 
 def test_batfish_group_of_three_descriptions_is_doubted():
@@ -430,6 +509,21 @@ def test_npguard_endpoints():
         assert reached == is_connected(pairs, *case), case
 
 
+def test_npguard_internet():
+    """Who is reached from the Internet, and who reaches it."""
+    text = (SAMPLES / "npguard/expected_aws_sg_1_endpoints.txt").read_text()
+    inward = re.findall(r"^Public Internet \(all ranges\) => \w+\[([\d.]+)\] : All Connections$", text, re.MULTILINE)
+    outward = re.findall(r"^\w+\[([\d.]+)\] => Public Internet \(all ranges\) : All Connections$", text, re.MULTILINE)
+    assert sorted(inward) == sorted(outward) == ["10.240.10.42", "10.240.40.217"]
+    interfaces = npguard_interfaces()
+    for own, eni in interfaces.items():
+        kinds = ((6, 22), (6, 9080), (17, 53))
+        into = explain(SAMPLES / "npguard", "".join(line("8.8.8.8", own, 40000, port, protocol, eni=eni) for protocol, port in kinds))
+        assert [one["verdict"] for one in into] == ["ACCEPT" if own in inward else "REJECT"] * 3, own
+        out = explain(SAMPLES / "npguard", "".join(line(own, "8.8.8.8", 40000, port, protocol, eni=eni) for protocol, port in kinds))
+        assert own not in outward or [one["verdict"] for one in out] == ["ACCEPT"] * 3, own
+
+
 def test_npguard_explained_path():
     interfaces = npguard_interfaces()
     out, into = explain(SAMPLES / "npguard", "".join(
@@ -438,9 +532,12 @@ def test_npguard_explained_path():
     assert out["security_group_rule"]["rule"] == "all traffic to 0.0.0.0/0"
     assert into["security_group_rule"]["group_id"] == "GroupId:42"
     assert into["security_group_rule"]["rule"] == "all traffic from 10.240.40.0/24"
-    for answer in (out, into):
-        assert answer["network_acl_entry"]["network_acl_id"] == "NetworkAclId:65"
-        assert answer["network_acl_entry"]["rule_number"] == 100
+    answers = explain(SAMPLES / "npguard", "".join(
+        line(*ends, eni=interfaces[end]) for ends in (("10.240.40.217", "10.240.20.43", 40000, 80), ("10.240.20.43", "10.240.40.217", 80, 40000))
+        for end in ("10.240.40.217", "10.240.20.43")))
+    for answer, egress in zip([out, into, *answers], (True, False, True, False, False, True)):
+        assert answer["network_acl_entry"] == {"network_acl_id": "NetworkAclId:65", "rule_number": 100, "egress": egress, "action": "allow"}
+    assert [answer["decided_by"] for answer in answers[2:]] == ["connection"] * 2  # the TCP response is enabled
 
 
 @pytest.mark.parametrize("folder", sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()))

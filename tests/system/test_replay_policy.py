@@ -8,7 +8,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 
-from vpc import ENI, documents, entry, interface, rule, run, write
+from vpc import ENI, ROOT, documents, entry, interface, rule, run, write
 
 OWN, CLIENT, START = "172.31.16.139", "203.0.113.12", 1_432_917_000
 SSH = rule("tcp", 22)
@@ -109,6 +109,17 @@ def test_icmp_codes(tmp_path):
     write(tmp_path, documents([rule("icmp", 3, 4)]))
     assert sorted(outcome(replay(tmp_path, [icmp(False, 3, code=4), icmp(False, 3, code=1)]))) == [
         ("ingress", 1, "ACCEPT"), ("ingress", 1, "REJECT")]
+
+
+@pytest.mark.parametrize("number, admitted, refused", [
+    (9, [(8, 0), (8, 9)], [(3, 0), (13, 0)]), (10, [(8, 9)], [(8, 0), (3, 9)]), (11, [(8, 0), (3, 9), (13, 0)], [])],
+    ids=["type alone", "type and code", "code alone, which every type overrides"])
+def test_batfish_icmp_types_and_codes(number, admitted, refused, tmp_path):
+    groups = json.loads((ROOT / "tests/golden/policy/batfish-units/SecurityGroupTest.json").read_text())["SecurityGroups"]
+    write(tmp_path, documents(SecurityGroups=[groups[number]], NetworkInterfaces=[interface(groups=[groups[number]["GroupId"]])]))
+    for kinds, verdict in ((admitted, "ACCEPT"), (refused, "REJECT")):
+        for kind, code in kinds:
+            assert outcome(replay(tmp_path, [icmp(False, kind, code=code)])) == [("ingress", 1, verdict)], (kind, code)
 
 
 @pytest.mark.parametrize("times, verdict", [
