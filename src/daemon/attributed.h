@@ -12,7 +12,7 @@
 
 #include "flow/flow.h"
 
-enum { ATTRIBUTED_MAX = 1024 };
+enum { ATTRIBUTED_MAX = 8192 };
 
 struct attributed_flow {
     struct flow key; /* its first FLOW_KEY_SIZE bytes */

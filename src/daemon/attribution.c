@@ -11,10 +11,11 @@
 #include "base/log.h"
 #include "bpf/parse.h"
 #include "daemon/attributed.h"
+#include "daemon/crowds.h"
 #include "nftrace/session.h"
 #include "record/text.h"
 
-enum { RULE_MAX = 2048, DEVICES_MAX = 2 * ATTRIBUTION_TUPLES };
+enum { RULE_MAX = 2048, DEVICES_MAX = 2 * ATTRIBUTION_TUPLES + CROWD_INTERFACES * ATTRIBUTION_CROWDS };
 
 /* A tuple of the round; it may have been rejected on several interfaces. */
 struct target {
@@ -30,6 +31,8 @@ struct attribution {
     struct nftrace *trace; /* NULL: no round is under way */
     struct target targets[ATTRIBUTION_TUPLES];
     size_t target_count;
+    struct crowd crowds[ATTRIBUTION_CROWDS];
+    size_t crowd_count;
     uint64_t round_ends_ns;
     uint32_t generation; /* of the ruleset, our own changes included */
     bool generation_known;
@@ -71,7 +74,7 @@ static void end_round(struct attribution *attribution)
         return;
     attribution->counts.unknown += nftrace_counts(attribution->trace).unknown;
     nftrace_close(TAKE(attribution->trace));
-    attribution->target_count = 0;
+    attribution->target_count = attribution->crowd_count = 0;
     if (attribution->counts.packets > attribution->packets_before) {
         attribution->next_pause = 0;
     } else {
@@ -157,15 +160,18 @@ static struct target *place_for(struct attribution *attribution, const struct fl
 
 static void choose(struct attribution *attribution, const struct flow_table *flows)
 {
+    struct crowds crowds = {0};
     size_t position = 0;
     const struct flow *flow;
     while ((flow = flow_table_next(flows, &position))) {
         if (!is_traceable(flow) || !needs_trace(attribution, flow))
             continue;
+        crowds_note(&crowds, flow, has_ports(flow));
         struct target *target = place_for(attribution, flow);
         if (target && target->interface_count < ARRAY_SIZE(target->interfaces))
             target->interfaces[target->interface_count++] = flow->interface;
     }
+    attribution->crowd_count = crowds_largest(&crowds, attribution->crowds, ATTRIBUTION_CROWDS);
 }
 
 static struct address address_of(const uint8_t bytes[static 16], const struct flow *flow)
@@ -184,24 +190,40 @@ static struct nftrace_tuple tuple_of(const struct flow *flow)
         .protocol = flow->protocol,
         .source_port = has_ports(flow) ? flow->source_port : -1,
         .destination_port = has_ports(flow) ? flow->destination_port : -1,
+        .packets_per_s = ATTRIBUTION_PACKETS_PER_S,
     };
 }
 
-static size_t list_devices(const struct attribution *attribution, const char *ret[static DEVICES_MAX])
+static struct nftrace_tuple tuple_of_crowd(const struct crowd *crowd)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < attribution->target_count; i++) {
-        for (unsigned n = 0; n < attribution->targets[i].interface_count; n++) {
-            const struct registered *entry =
-                registry_at(attribution->registry, attribution->targets[i].interfaces[n]);
-            bool listed = !entry->used || entry->gone;
-            for (size_t k = 0; k < count; k++)
-                listed |= strcmp(ret[k], entry->device) == 0;
-            if (!listed)
-                ret[count++] = entry->device;
-        }
+    struct nftrace_tuple tuple = tuple_of(&crowd->common);
+    if (crowd->kind == CROWD_TO)
+        tuple.source.prefix = 0;
+    if (crowd->kind == CROWD_FROM)
+        tuple.destination.prefix = 0;
+    tuple.source_port = crowd->kind == CROWD_FROM ? tuple.source_port : -1;
+    tuple.destination_port = crowd->kind == CROWD_TO ? tuple.destination_port : -1;
+    tuple.packets_per_s = ATTRIBUTION_CROWD_PACKETS_PER_S;
+    return tuple;
+}
+
+struct device_list {
+    const char *names[DEVICES_MAX];
+    size_t count;
+};
+
+/* At most as many as there are interfaces of targets and crowds. */
+static void add_devices(const struct attribution *attribution, const uint16_t *interfaces, unsigned count,
+                        struct device_list *to)
+{
+    for (unsigned n = 0; n < count; n++) {
+        const struct registered *entry = registry_at(attribution->registry, interfaces[n]);
+        bool listed = !entry->used || entry->gone;
+        for (size_t k = 0; k < to->count; k++)
+            listed |= strcmp(to->names[k], entry->device) == 0;
+        if (!listed)
+            to->names[to->count++] = entry->device;
     }
-    return count;
 }
 
 /* The flow as an interface records it: a port tells of its guest. */
@@ -235,8 +257,12 @@ static void note(struct attribution *attribution, uint32_t ifindex, bool leaving
                  const struct nftrace_packet *packet, const char *rule)
 {
     struct flow key;
-    if (set_key(attribution, ifindex, leaving, packet, &key) &&
-        !attributed_note(&attribution->known, &key, rule, now_s()))
+    uint64_t now = now_s();
+    if (!set_key(attribution, ifindex, leaving, packet, &key) ||
+        attributed_note(&attribution->known, &key, rule, now))
+        return;
+    attributed_forget(&attribution->known, now - ATTRIBUTION_SHORT_AGE_S);
+    if (!attributed_note(&attribution->known, &key, rule, now))
         attribution->counts.no_room++;
 }
 
@@ -299,27 +325,36 @@ static void tell_failure(struct attribution *attribution, const struct fault *fa
 
 static void begin_round(struct attribution *attribution)
 {
-    struct nftrace_tuple tuples[ATTRIBUTION_TUPLES];
-    const char *devices[DEVICES_MAX];
+    struct nftrace_tuple tuples[ATTRIBUTION_TUPLES + ATTRIBUTION_CROWDS];
+    struct device_list devices = {.count = 0};
+    size_t count = 0;
     struct fault fault;
-    for (size_t i = 0; i < attribution->target_count; i++)
-        tuples[i] = tuple_of(&attribution->targets[i].flow);
+    for (size_t i = 0; i < attribution->target_count; i++) {
+        const struct target *target = &attribution->targets[i];
+        tuples[count++] = tuple_of(&target->flow);
+        add_devices(attribution, target->interfaces, target->interface_count, &devices);
+    }
+    for (size_t i = 0; i < attribution->crowd_count; i++) {
+        const struct crowd *crowd = &attribution->crowds[i];
+        tuples[count++] = tuple_of_crowd(crowd);
+        add_devices(attribution, crowd->interfaces, crowd->interface_count, &devices);
+    }
     const struct nftrace_options options = {
         .tuples = tuples,
-        .tuple_count = attribution->target_count,
-        .devices = devices,
-        .device_count = list_devices(attribution, devices),
-        .packets_per_s = ATTRIBUTION_PACKETS_PER_S,
+        .tuple_count = count,
+        .devices = devices.names,
+        .device_count = devices.count,
         .listener = take_end,
         .context = attribution,
     };
     if (nftrace_open(&attribution->trace, &options, &fault) < 0) {
-        attribution->target_count = 0;
+        attribution->target_count = attribution->crowd_count = 0;
         tell_failure(attribution, &fault);
         return;
     }
     attribution->failing = false;
-    attribution->round_ends_ns = clock_monotonic_ns() + ATTRIBUTION_ROUND_S * NS_PER_S;
+    uint64_t round_s = attribution->crowd_count ? ATTRIBUTION_CROWD_ROUND_S : ATTRIBUTION_ROUND_S;
+    attribution->round_ends_ns = clock_monotonic_ns() + round_s * NS_PER_S;
     attribution->packets_before = attribution->counts.packets;
     attribution->counts.rounds++;
     look_at_generation(attribution, 1);
@@ -337,7 +372,7 @@ void attribution_take_window(struct attribution *attribution, const struct flow_
         return;
     }
     choose(attribution, flows);
-    if (attribution->target_count)
+    if (attribution->target_count || attribution->crowd_count)
         begin_round(attribution);
 }
 
@@ -346,7 +381,8 @@ static bool is_round_over(const struct attribution *attribution)
     size_t enough = 0;
     for (size_t i = 0; i < attribution->target_count; i++)
         enough += attribution->targets[i].ends >= ATTRIBUTION_ENOUGH;
-    return enough == attribution->target_count || clock_monotonic_ns() >= attribution->round_ends_ns;
+    bool is_enough = enough == attribution->target_count && attribution->crowd_count == 0;
+    return is_enough || clock_monotonic_ns() >= attribution->round_ends_ns;
 }
 
 void attribution_process(struct attribution *attribution)
@@ -381,7 +417,7 @@ struct attribution_counts attribution_counts(const struct attribution *attributi
     struct attribution_counts counts = attribution->counts;
     if (attribution->trace)
         counts.unknown += nftrace_counts(attribution->trace).unknown;
-    counts.tracing = attribution->target_count;
+    counts.tracing = attribution->target_count + attribution->crowd_count;
     counts.known = attribution->known.count;
     return counts;
 }

@@ -701,10 +701,15 @@ const struct config_key config_keys[] = {
          "daemon's own (inet flowlog_trace_...) lets the kernel trace a few packets of each. Later records "
          "of "
          "such a flow name the rule, as \"inet filter/input handle 12\" (percent-encoded: it is one field), "
-         "for 10 minutes or until the ruleset changes; packets that are traced meanwhile keep it known. No "
+         "for 10 minutes or until the ruleset changes; packets that are traced meanwhile keep it known. "
+         "Flows "
+         "of a scan do not come again: where 8 or more of a minute share an end with its port, or both ends, "
+         "packets of up to four such crowds are traced for 55 s, some 10 of each in a second, and each names "
+         "the rule of its own flow alone. No "
          "rule and no packet is changed, and the kernel removes the table also when the daemon is killed. "
          "While it is there, each packet costs the host more (a third of what forwarding a small one does, "
-         "as measured); when none comes that is looked for, the pauses become longer, up to 16 minutes. "
+         "as measured without crowds); when none comes that is looked for, the pauses become longer, up to "
+         "16 minutes. "
          "Where it is not certain the field stays empty: packets of one flow met different rules, or the "
          "ruleset changed within the minute."},
     {.name = NULL},

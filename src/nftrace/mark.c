@@ -252,7 +252,7 @@ static void put_rule(struct writer *writer, const char *chain, const struct nftr
     }
     put_port(message, tuple->source_port, 0);
     put_port(message, tuple->destination_port, 2);
-    put_limit(message, NFTA_LIST_ELEM, writer->options->packets_per_s, BURST);
+    put_limit(message, NFTA_LIST_ELEM, tuple->packets_per_s, BURST);
     end_rule(writer, message, list);
 }
 
@@ -324,7 +324,7 @@ static void put_set(struct writer *writer, const struct shape *shape)
 }
 
 static void put_element(struct nlmsghdr *message, const struct shape *shape,
-                        const struct nftrace_tuple *tuple, uint32_t packets_per_s)
+                        const struct nftrace_tuple *tuple)
 {
     uint8_t key[KEY_MAX] = {0};
     uint32_t len = shape->six ? 16 : 4;
@@ -336,7 +336,7 @@ static void put_element(struct nlmsghdr *message, const struct shape *shape,
         memcpy(key + 2 * len + 4 + 4 * i, &ports[i], sizeof ports[i]);
     struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
     put_value(message, NFTA_SET_ELEM_KEY, key, key_size(shape));
-    put_limit(message, NFTA_SET_ELEM_EXPR, HOOKS_MET * packets_per_s, HOOKS_MET * BURST);
+    put_limit(message, NFTA_SET_ELEM_EXPR, HOOKS_MET * tuple->packets_per_s, HOOKS_MET * BURST);
     mnl_attr_nest_end(message, element);
 }
 
@@ -349,7 +349,7 @@ static void put_elements(struct writer *writer, const struct shape *shape)
     struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
     for (size_t i = 0; i < writer->options->tuple_count; i++)
         if (has_shape(&writer->options->tuples[i], shape))
-            put_element(message, shape, &writer->options->tuples[i], writer->options->packets_per_s);
+            put_element(message, shape, &writer->options->tuples[i]);
     mnl_attr_nest_end(message, list);
     end(writer);
 }

@@ -21,6 +21,7 @@ struct nftrace_tuple {
     int protocol;    /* -1: any */
     int source_port; /* -1: any; else the protocol has ports */
     int destination_port;
+    uint32_t packets_per_s; /* that are marked, more or less: twice as many where it meets one hook alone */
 };
 
 struct mark_options {
@@ -29,8 +30,6 @@ struct mark_options {
     size_t tuple_count;
     const char *const *devices; /* at whose ingress hook packets are marked, before netdev rules see them */
     size_t device_count;
-    uint32_t packets_per_s; /* of each tuple that are marked, more or less: twice as many where it meets one
-                               hook alone */
 };
 
 /*

@@ -98,7 +98,6 @@ static int make_table(struct nftrace *trace, const struct nftrace_options *optio
         .tuple_count = options->tuple_count,
         .devices = options->devices,
         .device_count = options->device_count,
-        .packets_per_s = options->packets_per_s,
     };
     int len = batch ? mark_write(&mark, batch, BATCH_MAX, 1, &messages) : -ENOMEM;
     if (len < 0)

@@ -21,7 +21,6 @@ struct nftrace_options {
     size_t tuple_count;
     const char *const *devices; /* whose ingress hook is covered; others begin at prerouting */
     size_t device_count;
-    uint32_t packets_per_s; /* marked at most, of each tuple at each hook */
     nftrace_listener *listener;
     void *context;
 };

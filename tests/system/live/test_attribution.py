@@ -3,6 +3,7 @@
 certain; nothing of the trace is left. The wall clock of these daemons is set so that a minute ends soon."""
 
 import re
+import time
 
 import pytest
 
@@ -123,6 +124,38 @@ def test_records_name_the_rule(router, daemon):
         ("c0", "IPv4", OWN, False): {"-"},
         ("c0", "IPv4", OWN, True): {own},
     }
+
+
+def _scan(scene, first):
+    """Twelve probes each, no two alike: of one port from changing ports; of many ports, which the policy of the input drops."""
+    for i in range(first, first + 12):
+        traffic.udp(scene.client, scene.FOUR.a, scene.FOUR.b, PLAIN, 1, 11, source_port=40000 + i)
+        traffic.udp(scene.client, scene.FOUR.a, "10.77.1.1", 7000 + i, 1, 11, source_port=41000 + i)
+        time.sleep(0.15)
+
+
+def test_scans_whose_flows_do_not_come_again(router, daemon):
+    """Packets are traced by what the scan's flows have in common, and each names the rule that itself met; others stay open."""
+    router.router.nft("insert rule inet filter input udp dport 7000-7100 drop comment \"scan\"")
+    router.router.nft("insert rule inet filter forward udp dport 5000 udp sport 40040-40041 drop comment \"apart\"")
+    _scan(router, 0)
+    lab.wait_for(lambda: _is_tracing(router.router), 20, "a round")
+    assert daemon.status()[0]["attribution"]["tracing"] == 16 + 2
+    _scan(router, 30)
+    lab.wait_for(lambda: daemon.status()[0]["attribution"]["dropped"] >= 24, what="traced packets")
+    daemon.stop()
+    named = {name: f"inet%20filter%2F{chain}%20handle%20{_handle(router.router, name)}"
+             for name, chain in (("plain", "deep"), ("scan", "input"), ("apart", "forward"))}
+    said = {}
+    for record in daemon.records():
+        if record["action"] == REJECT and record["type"] == "IPv4":
+            said.setdefault((int(record["srcport"]), daemon.devices[record["interface-id"]]), set()).add(record["x-reject-rule"])
+    for i in range(12):
+        assert said[40000 + i, "c0"] == said[40000 + i, "s0"] == said[41000 + i, "c0"] == {"-"}
+    for i in range(30, 42):
+        rule = named["apart" if i in (40, 41) else "plain"]
+        assert said[40000 + i, "c0"] == said[40000 + i, "s0"] == {rule}, i
+        assert said[41000 + i, "c0"] == {named["scan"]}, i
 
 
 def test_a_changed_ruleset_makes_it_void(router, daemon):

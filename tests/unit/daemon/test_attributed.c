@@ -63,12 +63,12 @@ static void test_what_is_old_goes_and_room_ends(void **state)
     }
     struct flow more = flow_to(ATTRIBUTED_MAX);
     struct flow last = flow_to(ATTRIBUTED_MAX - 1);
-    assert_false(attributed_note(&known, &more, "rule", 5000));
-    assert_true(attributed_note(&known, &last, "rule", 5000)); /* is known */
+    assert_false(attributed_note(&known, &more, "rule", 20000));
+    assert_true(attributed_note(&known, &last, "rule", 20000)); /* is known */
     attributed_forget(&known, ATTRIBUTED_MAX - 2);
     assert_int_equal(known.count, 2);
-    assert_true(attributed_note(&known, &more, "rule", 5000));
-    assert_int_equal(attributed_find(&known, &last)->seen_s, 5000);
+    assert_true(attributed_note(&known, &more, "rule", 20000));
+    assert_int_equal(attributed_find(&known, &last)->seen_s, 20000);
     attributed_clear(&known);
 }
 
