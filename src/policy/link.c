@@ -255,14 +255,33 @@ static int doubt_unlisted(struct loader *loader, struct policy_item *item, const
     return item->doubt ? 0 : -ENOMEM;
 }
 
+static int doubt_unlisted_rules(struct loader *loader, struct policy_group *group)
+{
+    for (int egress = 0; egress < 2; egress++) {
+        if (group->listed[egress])
+            continue;
+        const char *direction = egress ? "egress" : "ingress";
+        struct policy_rule *rule = LIST_ADD(&group->rules);
+        if (!rule)
+            return -ENOMEM;
+        *rule = (struct policy_rule){.high = SELECTOR_MAX, .source = SOURCE_ANYTHING, .egress = egress};
+        tell(loader, group->item.file, "the %s rules of security group %s are not listed", direction,
+             group->item.id);
+        rule->doubt =
+            policy_text(loader->policy, "the documents do not list the %s rules of security group %s",
+                        direction, group->item.id);
+        if (!rule->doubt)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 /* The flat form has the ids; what the other form has beside it is kept as disputed. */
 static int merge_flat(struct loader *loader, struct policy_group *group)
 {
     if (group->flat.count == 0)
-        return group->described || group->item.doubt
-                   ? 0
-                   : doubt_unlisted(loader, &group->item, "rules of security group");
-    if (group->described) {
+        return doubt_unlisted_rules(loader, group);
+    if (group->listed[0] && group->listed[1]) {
         if (dispute(loader, group, &group->flat, &group->rules, "SecurityGroupRules") < 0 ||
             dispute(loader, group, &group->rules, &group->flat, "SecurityGroups") < 0)
             return -ENOMEM;
@@ -396,7 +415,7 @@ static int associate(struct loader *loader, struct policy_subnet *subnet)
         struct policy_acl *acl = &policy->acls.items[i];
         if (acl->is_default && same_text(acl->vpc_id, subnet->vpc_id) && acl->vpc_id)
             standard = acl;
-        is_open |= !acl->lists_subnets && same_text(acl->vpc_id, subnet->vpc_id);
+        is_open |= !acl->is_default && !acl->lists_subnets && same_text(acl->vpc_id, subnet->vpc_id);
         for (size_t n = 0; n < acl->subnets.count; n++) {
             if (strcmp(acl->subnets.items[n], subnet->item.id) != 0)
                 continue;

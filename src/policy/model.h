@@ -69,7 +69,7 @@ struct policy_group {
     const char *owner;
     policy_rules rules;
     policy_rules flat; /* the same from SecurityGroupRules */
-    bool described;    /* by SecurityGroups, with the rules of both directions */
+    bool listed[2];    /* the rules of that direction, by SecurityGroups: ingress, egress */
 };
 
 struct policy_acl {

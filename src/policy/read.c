@@ -279,9 +279,9 @@ static int read_group(struct loader *loader, const struct node *node)
         return -ENOMEM;
     begin_item(&group->item, node, id);
     group->owner = node_text(node, "OwnerId");
-    group->described = node_has_list(node, lists[0]) && node_has_list(node, lists[1]);
     for (int egress = 0; egress < 2; egress++) {
         size_t count = node_count(node, lists[egress]);
+        group->listed[egress] = node_has_list(node, lists[egress]);
         for (size_t i = 0; i < count; i++) {
             struct node permission = node_element(node, lists[egress], i);
             if (read_permission(loader, &permission, egress, group) < 0)

@@ -249,8 +249,8 @@ DOUBTS = {
                  "different VPCs"),
     "groups not listed": (documents([SSH], NetworkInterfaces=[interface(Groups=None)]), 0, "which security groups"),
     "rules not listed": (documents(SecurityGroups=[{"GroupId": "sg-1", "VpcId": "vpc-1", "IpPermissionsEgress": []}]), 1,
-                         "do not list the rules of security group sg-1"),
-    "rules that are no list": (documents(SecurityGroups=[group("sg-1") | {"IpPermissions": "none"}]), 2, "do not list the rules"),
+                         "do not list the ingress rules of security group sg-1"),
+    "rules that are no list": (documents(SecurityGroups=[group("sg-1") | {"IpPermissions": "none"}]), 2, "do not list the ingress rules"),
     "sources that are no list": (documents([rule("tcp", 80) | {"IpRanges": {}}]), 1, "could not be read"),
     "sources not listed": (documents([{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}]), 0, "could not be read"),
     "rule that is no object": (documents([7]), 2, "could not be read"),
@@ -284,6 +284,13 @@ def test_doubt_does_not_spread(tmp_path):
         entry(1, False, "deny", "17"), entry(2, False, "allow")]))
     answers = explain(tmp_path, request() + line(CLIENT, OWN, 5000, 80, 17) + request(80) + request(81), mistakes=1)
     assert [answer["verdict"] for answer in answers] == ["ACCEPT", "REJECT", None, "REJECT"]
+
+
+def test_unlisted_rules_of_one_direction_leave_the_other(tmp_path):
+    write(tmp_path, documents(SecurityGroups=[{"GroupId": "sg-1", "VpcId": "vpc-1", "IpPermissions": [SSH]}]))
+    answers = explain(tmp_path, request() + response() + request(23) + line(OWN, CLIENT, 50000, 443), mistakes=1)
+    assert verdicts(answers) == [("ACCEPT", "security-group"), ("ACCEPT", "connection"), ("REJECT", "security-group"), (None, None)]
+    assert "the documents do not list the egress rules of security group sg-1" in answers[3]["because"]
 
 
 def test_stale_reference_matches_nothing(tmp_path):

@@ -23,7 +23,7 @@ static const char documents[] =
     "0\"}]}],"
     "\"SecurityGroups\":[{\"GroupId\":\"g\",\"IpPermissions\":[{\"IpProtocol\":\"tcp\",\"FromPort\":22,"
     "\"ToPort\":22,"
-    "\"IpRanges\":[{\"CidrIp\":\"0.0.0.0/0\"}]}]}],"
+    "\"IpRanges\":[{\"CidrIp\":\"0.0.0.0/0\"}]}],\"IpPermissionsEgress\":[]}],"
     "\"NetworkInterfaces\":[{\"NetworkInterfaceId\":\"eni\",\"VpcId\":\"v\",\"SubnetId\":\"s\","
     "\"PrivateIpAddress\":\"10.0.0.9\",\"Groups\":[{\"GroupId\":\"g\"}]}]}";
 
