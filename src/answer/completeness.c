@@ -44,12 +44,16 @@ static void miss(struct diagnosis *found, const char *why)
 /* By the records themselves; `ret_concerned` is how many interfaces should have seen it. */
 static int weigh_records(struct diagnosis *found, const struct question *question, size_t *ret_concerned)
 {
+    uint64_t rejected = 0;
+    uint64_t accepted = 0;
     *ret_concerned = 0;
     for (size_t i = 0; i < found->witnesses.count; i++) {
         const struct witness *witness = &found->witnesses.items[i];
         if (!is_concerned(question, witness) || witness->records == 0)
             continue;
         ++*ret_concerned;
+        accepted += witness->accepted;
+        rejected += witness->records - witness->accepted - witness->nodata - witness->skipdata;
         if (witness->skipdata == 0)
             continue;
         miss(found, "records of an interface that should have seen the traffic were lost (SKIPDATA)");
@@ -60,6 +64,10 @@ static int weigh_records(struct diagnosis *found, const struct question *questio
                            witness->lost_packets) < 0)
             return -ENOMEM;
     }
+    if (found->conversations == 0 && accepted == 0 && rejected > 0)
+        miss(found,
+             "whatever the interfaces that should have seen the traffic recorded is REJECT: a flow log of "
+             "rejected traffic alone does not hold what was accepted");
     return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "answer/advice.h"
 #include "answer/completeness.h"
+#include "answer/explain.h"
 #include "answer/reading.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -180,6 +181,9 @@ static int learn(void *context, const struct record *record)
         witness->records++;
         witness->skipdata += skipped;
         witness->nodata += reading_is_word(&record->values[FIELD_LOG_STATUS], "NODATA");
+        witness->accepted += record->values[FIELD_ACTION].kind == VALUE_TEXT
+                                 ? reading_is_word(&record->values[FIELD_ACTION], "ACCEPT")
+                                 : reading_is_word(&record->values[FIELD_LOG_STATUS], "OK");
         witness->lost_packets += skipped ? reading_number(record, FIELD_X_LOST_PACKETS, 0) : 0;
     }
     return reading_addresses(record, &reading) ? learn_own(witness, &reading) : 0;
@@ -414,6 +418,10 @@ static int tell_policy(struct diagnose *diagnose, size_t at)
     struct connection_view view = {.state = sighting->response ? CONNECTION_REPLY : CONNECTION_NONE};
     policy_decide(policy, interface, &packet, view, &decision);
     reason_print(&reason, interface, &packet, &decision);
+    if (decision.verdict != VERDICT_UNKNOWN && (decision.verdict == VERDICT_ACCEPT) == sighting->rejected)
+        buf_printf(&reason, " The record contradicts this; perhaps: %s.",
+                   explain_contradiction(&decision, &packet, sighting->response,
+                                         sighting->has_flags ? sighting->tcp_flags : -1));
     return diagnosis_tell(diagnose->found, at, 1, "The documents say on %s: %s", sighting->interface_id,
                           buf_string(&reason));
 }

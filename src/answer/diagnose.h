@@ -70,6 +70,7 @@ struct witness {
     uint64_t records;
     uint64_t nodata;
     uint64_t skipdata;
+    uint64_t accepted;     /* records that are not REJECT, or do not say */
     uint64_t lost_packets; /* where SKIPDATA records say so */
     uint64_t first_s;      /* of all its records, whatever the time asked for */
     uint64_t last_s;

@@ -29,24 +29,29 @@ static int note(void *context, const struct record *record)
     return 0;
 }
 
-/* What may be behind a contradiction, as far as the record itself hints at it. */
+const char *explain_contradiction(const struct decision *decision, const struct policy_packet *packet,
+                                  bool reply, int tcp_flags)
+{
+    bool is_tcp = packet->protocol == PROTOCOL_TCP;
+    if (decision->verdict == VERDICT_ACCEPT)
+        return is_tcp && tcp_flags >= 0 && !(tcp_flags & TCP_SYN)
+                   ? "late packets of a connection that was closed before, a change of the rules since, or "
+                     "another control"
+                   : "a change of the rules since, or another control";
+    if (!reply && policy_can_reply(packet, (uint8_t)(tcp_flags < 0 ? 0 : tcp_flags)))
+        return "a change of the rules since, or an answer in a connection that began before these records";
+    return "a change of the rules since";
+}
+
 static const char *guess_reason(const struct record *record, const struct explained *explained,
                                 uint8_t tcp_flags)
 {
     bool has_flags = record->values[FIELD_TCP_FLAGS].kind == VALUE_NUMBER;
-    bool is_tcp = explained->packet.protocol == PROTOCOL_TCP;
-    if (explained->decision.verdict == VERDICT_ACCEPT) {
-        if (record->values[FIELD_REJECT_REASON].kind == VALUE_TEXT)
-            return "another control rejected it: the record's reject-reason names it";
-        if (is_tcp && has_flags && !(tcp_flags & TCP_SYN))
-            return "late packets of a connection that was closed before, a change of the rules since, or "
-                   "another "
-                   "control";
-        return "a change of the rules since, or another control";
-    }
-    if (!explained->reply && policy_can_reply(&explained->packet, has_flags ? tcp_flags : 0))
-        return "a change of the rules since, or an answer in a connection that began before these records";
-    return "a change of the rules since";
+    if (explained->decision.verdict == VERDICT_ACCEPT &&
+        record->values[FIELD_REJECT_REASON].kind == VALUE_TEXT)
+        return "another control rejected it: the record's reject-reason names it";
+    return explain_contradiction(&explained->decision, &explained->packet, explained->reply,
+                                 has_flags ? tcp_flags : -1);
 }
 
 static void compare(const struct record *record, struct explained *explained, uint8_t tcp_flags)

@@ -22,6 +22,11 @@ struct explained {
     bool reply;          /* the records show the conversation as begun the other way */
 };
 
+/* What may be behind a record that says other than the decision, as far as the packet hints at it;
+ * `tcp_flags` is -1 where they are not known. */
+const char *explain_contradiction(const struct decision *decision, const struct policy_packet *packet,
+                                  bool reply, int tcp_flags);
+
 struct explain_options {
     struct policy *policy;
     const struct readings *readings; /* mistakes are told in the second reading alone */

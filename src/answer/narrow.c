@@ -51,10 +51,10 @@ bool narrow_print(struct buf *sql, const struct question *question)
     buf_text(
         sql,
         " UNION ALL BY NAME SELECT interface_id, own AS srcaddr, own AS dstaddr, 0::INTEGER AS protocol, "
-        "'egress' AS flow_direction, min(\"start\") AS \"start\", max(\"end\") AS \"end\", 'OK' AS "
-        "log_status "
-        "FROM (SELECT interface_id, \"start\", \"end\", CASE WHEN flow_direction = 'egress' THEN " SOURCE
-        " ELSE " DESTINATION " END AS own FROM flow_logs WHERE action IS NOT NULL) WHERE ");
+        "'egress' AS flow_direction, min(\"start\") AS \"start\", max(\"end\") AS \"end\", CASE "
+        "WHEN min(action) = 'ACCEPT' THEN 'OK' END AS log_status "
+        "FROM (SELECT interface_id, action, \"start\", \"end\", CASE WHEN flow_direction = 'egress' "
+        "THEN " SOURCE " ELSE " DESTINATION " END AS own FROM flow_logs WHERE action IS NOT NULL) WHERE ");
     print_is_in(sql, "own", source);
     buf_text(sql, " OR ");
     print_is_in(sql, "own", destination);

@@ -9,8 +9,8 @@
 /*
  * A query over the view flow_logs: the records between the two ends, those that say that there was nothing or
  * that something was lost, and, for each interface that either end is the own address of, one that says so
- * and nothing else (without an action). False where that would not be the same as all records: for ids, whose
- * addresses only records tell.
+ * and nothing else (without an action; with log-status OK if it accepted anything). False where that would
+ * not be the same as all records: for ids, whose addresses only records tell.
  */
 bool narrow_print(struct buf *sql, const struct question *question);
 

@@ -41,6 +41,9 @@ OUTCOMES = {
     "accepted": BOTH_ACCEPT + record(S, False, flags=SYN_ACK) + record(C, False, flags=SYN_ACK),
     "rejected-request": record(C, True, flags=SYN) + record(S, True, "REJECT", SYN),
     "rejected-response": BOTH_ACCEPT + record(S, False, "REJECT", SYN_ACK),
+    # On one interface only, while the other let it through.
+    "rejected-response ": BOTH_ACCEPT + record(S, False, flags=SYN_ACK) + record(C, False, "REJECT", SYN_ACK),
+    "rejected-request ": record(C, True, "REJECT", SYN) + record(S, True, flags=SYN) + record(S, False, flags=SYN_ACK),
     "no-response": BOTH_ACCEPT,
     "refused": BOTH_ACCEPT + record(S, False, flags=RST) + record(C, False, flags=RST),
     "one-way": record(S, False, flags=SYN_ACK),
@@ -50,7 +53,7 @@ OUTCOMES = {
 @pytest.mark.parametrize("outcome, records", OUTCOMES.items())
 def test_outcomes(outcome, records, tmp_path):
     answer = ask(tmp_path, records)
-    assert answer["outcome"] == outcome
+    assert answer["outcome"] == outcome.strip()
     assert answer["completeness"]["complete"]
     rests_on = [item for item in answer["evidence"] if item["records"]]
     assert rests_on and all(item["text"] for item in answer["evidence"])
@@ -59,7 +62,7 @@ def test_outcomes(outcome, records, tmp_path):
 
 @pytest.mark.parametrize("outcome, records", OUTCOMES.items())
 def test_expect(outcome, records, tmp_path):
-    ask(tmp_path, records, "--expect", outcome)
+    ask(tmp_path, records, "--expect", outcome.strip())
     ask(tmp_path, records, "--expect", "absent", status=1)
 
 
@@ -77,6 +80,21 @@ def test_absent_and_unknown(tmp_path):
     assert answer["outcome"] == "unknown" and "SKIPDATA" in answer["completeness"]["why"]
     assert ask(tmp_path, OTHERS + empty("eni-x", "SKIPDATA", 1060), status=1)["outcome"] == "unknown"
     assert ask(tmp_path, OTHERS, "--expect", "absent")["outcome"] == "absent"
+
+
+@pytest.mark.parametrize("form", ["log", "parquet"])
+@pytest.mark.parametrize("records, outcome", [
+    (record(S, True, "REJECT", port=443, flags=SYN) * 3, "unknown"),
+    (record(S, True, "REJECT", port=443, flags=SYN) + empty(S, "NODATA", 1060), "unknown"),
+    (record(S, True, "REJECT", port=443, flags=SYN) + OTHERS, "absent"),
+])
+def test_a_flow_log_of_rejected_traffic_proves_no_absence(records, outcome, form, tmp_path):
+    (tmp_path / "r.log").write_text(HEADER + records)
+    assert run("convert", "--format", "all", "--out", tmp_path / "r.parquet", tmp_path / "r.log").returncode == 0
+    done = run("diagnose", "--src", CLIENT, "--dst", SERVER, "--port", "ssh", "--from", tmp_path / f"r.{form}", "-o", "json")
+    answer = json.loads(done.stdout)
+    assert answer["outcome"] == outcome
+    assert ("rejected traffic alone" in (answer["completeness"]["why"] or "")) == (outcome == "unknown")
 
 
 @contextlib.contextmanager
@@ -195,6 +213,18 @@ def test_the_rule_is_named(tmp_path):
     answer = ask(tmp_path, records, "--policy", tmp_path, destination=server)
     assert answer["outcome"] == "rejected-response"
     assert any("Network ACL acl-1 denies it by egress entry 7" in item["text"] for item in answer["evidence"])
+
+
+def test_documents_that_contradict_the_record(tmp_path):
+    """What the rules would have let through was stopped by something else: that is said, and no rule blamed."""
+    server, eni = "172.31.16.139", "eni-1235b8ca123456789"
+    write(tmp_path, documents([rule("tcp", 22)]))
+    record = f"{eni} {CLIENT} {server} 40000 22 6 5 300 1000 1009 REJECT OK 2 ingress\n"
+    answer = ask(tmp_path, record, "--policy", tmp_path, destination=server)
+    said, = [item["text"] for item in answer["evidence"] if item["text"].startswith("The documents say")]
+    assert "sg-1 admits it" in said and said.endswith("The record contradicts this; perhaps: a change of the rules since, or another control.")
+    answer = ask(tmp_path, record.replace("REJECT", "ACCEPT"), "--policy", tmp_path, destination=server)
+    assert not any("contradicts" in item["text"] for item in answer["evidence"])
 
 
 def test_text_reads_in_sentences(tmp_path):
