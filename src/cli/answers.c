@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/answers.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "policy/reason.h"
 #include "record/json.h"
@@ -271,4 +273,16 @@ void answers_print(struct answers *answers, const struct explained *explained, s
 void answers_done(struct answers *answers)
 {
     forget(answers);
+}
+
+void answers_print_totals(struct buf *buf, const struct totals *totals)
+{
+    char first[CLOCK_TEXT_MAX];
+    char last[CLOCK_TEXT_MAX];
+    buf_printf(buf, "%" PRIu64 " flow%s, %" PRIu64 " packet%s, %" PRIu64 " byte%s", totals->flows,
+               totals->flows == 1 ? "" : "s", totals->packets, totals->packets == 1 ? "" : "s", totals->bytes,
+               totals->bytes == 1 ? "" : "s");
+    if (totals->flows)
+        buf_printf(buf, ", %s to %s", clock_format_utc(first, totals->first_s),
+                   clock_format_utc(last, totals->last_s));
 }

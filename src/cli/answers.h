@@ -7,6 +7,7 @@
  */
 
 #include "answer/explain.h"
+#include "answer/totals.h"
 #include "base/buf.h"
 
 struct phrase;
@@ -24,3 +25,6 @@ void answers_print(struct answers *answers, const struct explained *explained, s
 /* JSON members of the decision alone, from "verdict" to "because", without braces. */
 void answers_print_verdict(struct buf *buf, const struct explained *explained);
 void answers_done(struct answers *answers);
+
+/* "1 flow, 3 packets, 180 bytes, TIME to TIME". */
+void answers_print_totals(struct buf *buf, const struct totals *totals);

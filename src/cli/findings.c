@@ -6,6 +6,7 @@
 #include "answer/findings.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "cli/answers.h"
 #include "cli/command.h"
 #include "cli/findings_page.h"
 #include "cli/records.h"
@@ -78,16 +79,15 @@ static void json_finding(struct buf *buf, const struct finding *finding)
 
 static void text_finding(struct buf *buf, const struct finding *finding)
 {
-    char first[CLOCK_TEXT_MAX];
-    char last[CLOCK_TEXT_MAX];
     const struct totals *totals = &finding->totals;
     buf_printf(buf, "%s: %s [%s]\n", severity_names[finding->severity], finding->title, finding->kind);
     if (finding->rule)
         buf_printf(buf, "  %s\n", finding->rule);
-    if (totals->flows)
-        buf_printf(buf, "  %" PRIu64 " flow%s, %" PRIu64 " packets, %" PRIu64 " bytes, %s to %s\n",
-                   totals->flows, totals->flows == 1 ? "" : "s", totals->packets, totals->bytes,
-                   clock_format_utc(first, totals->first_s), clock_format_utc(last, totals->last_s));
+    if (totals->flows) {
+        buf_text(buf, "  ");
+        answers_print_totals(buf, totals);
+        buf_char(buf, '\n');
+    }
     for (size_t i = 0; i < finding->record_count; i++)
         buf_printf(buf, "    %s\n", finding->records[i]);
     if (totals->flows > finding->record_count && finding->record_count)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "cli/answers.h"
 
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -58,20 +59,17 @@ static void member(struct buf *buf, const char *name, const char *text)
 static void print_finding(struct buf *buf, const struct finding *finding)
 {
     const struct totals *totals = &finding->totals;
-    char first[CLOCK_TEXT_MAX];
-    char last[CLOCK_TEXT_MAX];
     buf_printf(buf, "<article class=\"%s\"><h3>", severity_names[finding->severity]);
     escaped(buf, finding->title);
     buf_text(buf, "</h3>\n<dl>\n");
     member(buf, "Kind", finding->kind);
     if (finding->rule)
         member(buf, "Rule", finding->rule);
-    if (totals->flows)
-        buf_printf(buf,
-                   "<dt>Traffic</dt><dd>%" PRIu64 " flow%s, %" PRIu64 " packets, %" PRIu64
-                   " bytes, %s to %s</dd>\n",
-                   totals->flows, totals->flows == 1 ? "" : "s", totals->packets, totals->bytes,
-                   clock_format_utc(first, totals->first_s), clock_format_utc(last, totals->last_s));
+    if (totals->flows) {
+        buf_text(buf, "<dt>Traffic</dt><dd>");
+        answers_print_totals(buf, totals);
+        buf_text(buf, "</dd>\n");
+    }
     member(buf, "What to do", finding->todo);
     buf_text(buf, "</dl>\n");
     if (finding->record_count) {
@@ -86,6 +84,22 @@ static void print_finding(struct buf *buf, const struct finding *finding)
     buf_text(buf, "</article>\n");
 }
 
+/* ": 2 high, 4 low", each a link to where they begin. */
+static void print_counts(const struct findings *findings, struct buf *to)
+{
+    size_t counts[SEVERITIES] = {0};
+    const char *before = ": ";
+    for (size_t i = 0; i < findings->items.count; i++)
+        counts[findings->items.items[i].severity]++;
+    for (int severity = 0; severity < SEVERITIES; severity++) {
+        if (counts[severity] == 0)
+            continue;
+        buf_printf(to, "%s<a href=\"#%s\">%zu %s</a>", before, severity_names[severity], counts[severity],
+                   severity_names[severity]);
+        before = ", ";
+    }
+}
+
 void findings_page(const struct findings *findings, const struct whatif *whatif, struct buf *to)
 {
     static const char *const titles[SEVERITIES] = {"High", "Medium", "Low", "Information"};
@@ -93,14 +107,16 @@ void findings_page(const struct findings *findings, const struct whatif *whatif,
     char last[CLOCK_TEXT_MAX];
     size_t at = 0;
     buf_append(to, head, sizeof head - 1);
-    buf_printf(to, "<p>%zu findings in %" PRIu64 " records", findings->items.count, whatif->records);
+    buf_printf(to, "<p>%zu finding%s in %" PRIu64 " records", findings->items.count,
+               findings->items.count == 1 ? "" : "s", whatif->records);
     if (whatif->totals.flows)
         buf_printf(to, " from %s to %s", clock_format_utc(first, whatif->totals.first_s),
                    clock_format_utc(last, whatif->totals.last_s));
+    print_counts(findings, to);
     buf_text(to, ".</p>\n");
     for (int severity = 0; severity < SEVERITIES; severity++) {
         if (at < findings->items.count && findings->items.items[at].severity == (enum severity)severity)
-            buf_printf(to, "<h2>%s</h2>\n", titles[severity]);
+            buf_printf(to, "<h2 id=\"%s\">%s</h2>\n", severity_names[severity], titles[severity]);
         for (; at < findings->items.count && findings->items.items[at].severity == (enum severity)severity;
              at++)
             print_finding(to, &findings->items.items[at]);

@@ -25,17 +25,6 @@ static void json_totals(struct buf *buf, const struct totals *totals)
         buf_text(buf, ",\"first\":null,\"last\":null");
 }
 
-static void text_totals(struct buf *buf, const struct totals *totals)
-{
-    char first[CLOCK_TEXT_MAX];
-    char last[CLOCK_TEXT_MAX];
-    buf_printf(buf, "%" PRIu64 " flow%s, %" PRIu64 " packets, %" PRIu64 " bytes", totals->flows,
-               totals->flows == 1 ? "" : "s", totals->packets, totals->bytes);
-    if (totals->flows)
-        buf_printf(buf, ", %s to %s", clock_format_utc(first, totals->first_s),
-                   clock_format_utc(last, totals->last_s));
-}
-
 /* The flip as explain would tell it, before or after. */
 static struct explained explained_flip(const struct flip *flip, bool after)
 {
@@ -419,7 +408,7 @@ static void text_flip(struct buf *buf, const struct whatif *whatif, const struct
     if (flip->packet.protocol == 6 || flip->packet.protocol == 17)
         buf_printf(buf, " %u", flip->port);
     buf_text(buf, flip->reply ? ", answers: " : ": ");
-    text_totals(buf, &flip->totals);
+    answers_print_totals(buf, &flip->totals);
     buf_char(buf, '\n');
     text_peers(buf, whatif, flip);
     buf_text(buf, "    now:  ");
@@ -440,7 +429,7 @@ static void text_flips(struct buf *buf, const struct whatif *whatif, const struc
         buf_text(buf, "nothing that was recorded\n");
         return;
     }
-    text_totals(buf, &totals);
+    answers_print_totals(buf, &totals);
     buf_char(buf, '\n');
     for (size_t i = 0; flips && i < whatif->flips.count; i++) {
         if (is_shut_out(flips[i]) != shut_out)
@@ -459,7 +448,7 @@ static void text_summary(struct buf *buf, const struct whatif *whatif, bool comp
 {
     struct totals unsure = unsure_flows(whatif);
     buf_text(buf, "Records of traffic: ");
-    text_totals(buf, &whatif->totals);
+    answers_print_totals(buf, &whatif->totals);
     buf_printf(buf, "\n  %s: %" PRIu64 " accepted, %" PRIu64 " rejected\n",
                compared ? "verdict stays" : "verdict", whatif->verdicts[VERDICT_ACCEPT][VERDICT_ACCEPT].flows,
                whatif->verdicts[VERDICT_REJECT][VERDICT_REJECT].flows);

@@ -3,6 +3,7 @@
 
 import html.parser
 import json
+import re
 import subprocess
 
 import pytest
@@ -192,9 +193,10 @@ def test_the_page(tmp_path):
     rows = findings(tmp_path, line(CLIENT, OWN, 40000, 22) + line(CLIENT, OWN, 1, 23, action="REJECT"), "--html", file)
     page = Page(file.read_text())
     text = "".join(page.words)
-    assert page.links == [] and "script" not in page.tags and page.tags.count("article") == len(rows)
+    assert page.links and all(link in ("#high", "#medium", "#low", "#info") for link in page.links) and "script" not in page.tags and page.tags.count("article") == len(rows)
     assert all(row["title"] in text and row["todo"] in text for row in rows)
     assert any(evil in row["title"] for row in rows)
+    assert sum(int(re.match(r"\d+", word)[0]) for word in page.words if re.fullmatch(r"\d+ (high|medium|low|info)", word)) == len(rows)
 
 
 def test_the_page_in_a_browser(tmp_path):

@@ -63,4 +63,4 @@ def test_the_readme_shows_each_kind_of_answer():
 
 def test_the_guide_shows_each_kind_of_answer():
     commands = " ".join(command for command, _ in shown(GUIDE))
-    assert all(f"flowlog {name} " in commands for name in ("convert", "diagnose", "explain", "findings", "whatif", "timeline"))
+    assert all(f"flowlog {name} " in commands for name in ("convert", "diagnose", "explain", "findings", "query", "whatif", "timeline"))
