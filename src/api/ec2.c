@@ -7,10 +7,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "api/ec2_actions.h"
 #include "base/num.h"
+#include "base/uuid.h"
 #include "base/words.h"
 
 #define VERSION "2016-11-15"
@@ -171,18 +171,6 @@ json_t *ec2_fail_status(struct ec2_call *call, unsigned status, const char *code
     (void)fail(call, status, code, format, arguments);
     va_end(arguments);
     return NULL;
-}
-
-void ec2_make_uuid(char ret[static EC2_UUID_MAX])
-{
-    uint8_t b[16] = {0};
-    (void)!getrandom(b, sizeof b, 0); /* small requests are never cut short */
-    b[6] = (b[6] & 0x0f) | 0x40;
-    b[8] = (b[8] & 0x3f) | 0x80;
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof b; i++)
-        at += (size_t)snprintf(ret + at, EC2_UUID_MAX - at, "%s%02x",
-                               i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
 }
 
 bool ec2_is_dry_run(struct ec2_call *call)
@@ -372,8 +360,8 @@ static bool write_document(const char *root, const char *name_space, const json_
 
 unsigned ec2_refuse(const struct ec2_error *error, struct buf *ret)
 {
-    char id[EC2_UUID_MAX];
-    ec2_make_uuid(id);
+    char id[UUID_MAX];
+    uuid_make(id);
     json_t *answer = json_pack("{s:[{s:s, s:s}], s:s}", "Errors", "Code", error->code, "Message",
                                error->message, "RequestID", id);
     /* In this one list the elements have a name of their own. */
@@ -387,8 +375,8 @@ unsigned ec2_refuse(const struct ec2_error *error, struct buf *ret)
 static unsigned answer_with(const char *action, json_t *answer, struct buf *ret)
 {
     char root[128];
-    char id[EC2_UUID_MAX];
-    ec2_make_uuid(id);
+    char id[UUID_MAX];
+    uuid_make(id);
     (void)snprintf(root, sizeof root, "%sResponse", action);
     json_object_set_new(answer, "requestId", json_string(id));
     (void)write_document(root, NAMESPACE, answer, ret);

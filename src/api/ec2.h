@@ -20,7 +20,6 @@
 
 struct policy;
 
-#define EC2_UUID_MAX 37
 #define EC2_CONTENT_TYPE "text/xml;charset=UTF-8"
 
 /* An interface that is recorded now. */
@@ -101,6 +100,3 @@ unsigned ec2_refuse(const struct ec2_error *error, struct buf *ret);
  * takes file:// for a file to read), its path; else NULL.
  */
 const char *ec2_folder_of(const char *destination);
-
-/* A random id as AWS's requests have. */
-void ec2_make_uuid(char ret[static EC2_UUID_MAX]);

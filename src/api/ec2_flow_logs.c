@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
+#include "base/uuid.h"
 #include "record/format.h"
 
 #define FLOW_LOGS_OF_RESOURCE_MAX 250
@@ -545,14 +546,14 @@ static json_t *create(struct creation *creation, json_t *tags)
 {
     struct ec2_call *call = creation->call;
     char request[17];
-    char made[EC2_UUID_MAX];
+    char made[UUID_MAX];
     bool known;
     const char *token = parameter(call, "ClientToken");
     hash_request(call, request);
     json_t *again = answer_again(call, token, request, &known);
     if (known)
         return again;
-    ec2_make_uuid(made);
+    uuid_make(made);
     if (!prepare_all(creation) || ec2_is_dry_run(call))
         return NULL;
     return carry_out(creation, tags, token ? token : made, request);

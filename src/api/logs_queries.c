@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/ec2.h"
 #include "api/logs_actions.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "base/uuid.h"
 #include "insights/insights.h"
 
 #define QUERIES_MAX 100                   /* kept, also those that have ended */
@@ -27,7 +27,7 @@ static const char *const state_names[] = {"Scheduled", "Running", "Complete", "F
 
 struct query_run {
     struct query_run *next; /* newest first */
-    char id[EC2_UUID_MAX];
+    char id[UUID_MAX];
     char *text;
     struct logs_host host; /* a copy; without queries */
     struct insights_sql sql;
@@ -302,7 +302,7 @@ static struct query_run *make_run(struct logs_call *call)
     struct query_run *run = calloc(1, sizeof *run);
     if (!run)
         return NULL;
-    ec2_make_uuid(run->id);
+    uuid_make(run->id);
     run->text = strdup(logs_text(call, "queryString"));
     bool copied = logs_host_copy(&run->host, host) == 0;
     run->names = json_array();
