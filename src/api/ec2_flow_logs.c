@@ -481,7 +481,7 @@ static int save(struct creation *creation, json_t *tags, const char *token, json
                 struct fault *fault)
 {
     struct flow_log_store *store = creation->call->host->store;
-    json_t *draft = flow_log_store_draft(store);
+    json_t *draft = flow_log_store_draft();
     size_t i;
     json_t *flow_log;
     json_array_foreach(creation->flow_logs, i, flow_log)
@@ -518,8 +518,7 @@ static json_t *carry_out(struct creation *creation, json_t *tags, const char *to
                                creation->unsuccessful);
     if (call->error.status || json_array_size(creation->flow_logs) == 0)
         return call->error.status ? (json_decref(answer), NULL) : answer;
-    json_t *answered = json_pack("{s:s, s:I, s:O}", "request", request, "time",
-                                 (json_int_t)(clock_wall_ns() / NS_PER_S), "answer", answer);
+    json_t *answered = json_pack("{s:s, s:O}", "request", request, "answer", answer);
     if (save(creation, tags, token, answered, &fault) == 0)
         return answer;
     stop_all(creation);
@@ -657,7 +656,7 @@ static json_t *choose_deletions(struct ec2_call *call, json_t *unsuccessful)
 
 static int delete_all(struct ec2_call *call, const json_t *ids, struct fault *fault)
 {
-    json_t *draft = flow_log_store_draft(call->host->store);
+    json_t *draft = flow_log_store_draft();
     size_t i;
     const json_t *id;
     json_array_foreach(ids, i, id) flow_log_draft_remove(draft, json_string_value(id));

@@ -117,9 +117,9 @@ static json_t *change_tags(struct ec2_call *call, const json_t *asked, tag_chang
 {
     struct fault fault = {0};
     const char *id;
-    json_t *draft = flow_log_store_draft(call->host->store);
+    json_t *draft = flow_log_store_draft();
     for (unsigned i = 1; draft && (id = query_find(call->query, "ResourceId.%u", i)); i++) {
-        const json_t *before = json_object_get(json_object_get(draft, "tags"), id);
+        const json_t *before = flow_log_store_tags(call->host->store, id);
         json_t *tags = before ? json_deep_copy(before) : json_object();
         change(call, tags, asked);
         flow_log_draft_set_tags(draft, id, tags);

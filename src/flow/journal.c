@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-static const char magic[8] = "flowlogJ";
+static const char magic[JOURNAL_START] = "flowlogJ";
 
 struct header {
     uint32_t type;
@@ -107,20 +108,36 @@ void journal_close(struct journal *journal)
     free(journal);
 }
 
-int journal_append(struct journal *journal, uint32_t type, const void *payload, uint32_t len)
+/* What stands behind the last whole record goes; returns `r`, or why that failed. */
+static int cut_off(struct journal *journal, int r)
 {
-    struct header header = {.type = type, .len = len, .checksum = checksum_of(type, payload, len)};
-    struct iovec parts[] = {{&header, sizeof header}, {(void *)(uintptr_t)payload, len}};
-    ssize_t put = writev(journal->fd, parts, 2);
-    if (put == (ssize_t)(sizeof header + len)) {
-        journal->size += (uint64_t)put;
-        return 0;
-    }
-    int r = put < 0 ? -errno : -ENOSPC;
     if (ftruncate(journal->fd, (off_t)journal->size) < 0 ||
         lseek(journal->fd, (off_t)journal->size, SEEK_SET) < 0)
         return -errno;
     return r;
+}
+
+static int append(struct journal *journal, uint32_t type, const void *payload, uint32_t len, bool sync)
+{
+    struct header header = {.type = type, .len = len, .checksum = checksum_of(type, payload, len)};
+    struct iovec parts[] = {{&header, sizeof header}, {(void *)(uintptr_t)payload, len}};
+    ssize_t put = writev(journal->fd, parts, 2);
+    if (put != (ssize_t)(sizeof header + len))
+        return cut_off(journal, put < 0 ? -errno : -ENOSPC);
+    if (sync && fdatasync(journal->fd) < 0)
+        return cut_off(journal, -errno);
+    journal->size += (uint64_t)put;
+    return 0;
+}
+
+int journal_append(struct journal *journal, uint32_t type, const void *payload, uint32_t len)
+{
+    return append(journal, type, payload, len, false);
+}
+
+int journal_append_synced(struct journal *journal, uint32_t type, const void *payload, uint32_t len)
+{
+    return append(journal, type, payload, len, true);
 }
 
 int journal_rewrite(struct journal *journal, journal_filler *fill, void *context, struct fault *fault)
