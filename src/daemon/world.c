@@ -148,6 +148,7 @@ void world_close(struct world *world)
     aws_ranges_free(world->ranges);
     metadata_instance_done(&world->instance);
     free(world->hops);
+    free(world->targets);
     *world = (struct world){0};
 }
 
@@ -414,6 +415,8 @@ struct hop {
     const char *subnet_id;
     const char *az_id;
     const char *type;
+    const char *account_id;
+    const struct policy_interface *described; /* NULL: no document does */
     uint8_t order; /* of equal ones the first counts: what is recorded here before what is described */
 };
 
@@ -445,6 +448,8 @@ static void add_registered(struct world *world, const struct registered *entry)
                             .interface_id = identity->interface_id,
                             .subnet_id = identity->subnet_id,
                             .az_id = identity->az_id,
+                            .account_id = identity->account_id,
+                            .described = interface->facts ? interface->facts->described : NULL,
                             .type = interface->facts ? interface->facts->type : NULL};
     for (unsigned i = 0; entry->used && !entry->gone && identity->vpc_id[0] && i < interface->address_count;
          i++)
@@ -460,6 +465,8 @@ static void add_policy_interface(struct world *world, const struct policy_interf
                             .interface_id = interface->item.id,
                             .subnet_id = interface->subnet_id ? interface->subnet_id : "",
                             .az_id = az_id ? az_id : "",
+                            .account_id = interface->account_id ? interface->account_id : "",
+                            .described = interface,
                             .type = type_word(interface->type),
                             .order = 1};
     for (size_t i = 0; interface->vpc_id && i < interface->addresses.count; i++)
@@ -476,6 +483,59 @@ static size_t count_addresses(const struct world *world, const struct registry *
     return count;
 }
 
+/* What a route names, and the interface that stands for it. */
+struct target {
+    const char *id;
+    const struct hop *hop;
+};
+
+enum { TARGETS_OF_HOP = 3 };
+
+/* A gateway has an interface of a type that none but AWS makes, whose description ends with the gateway's id.
+ */
+static const char *gateway_of(const struct policy_interface *described)
+{
+    static const char *const rows[][2] = {{"nat_gateway", "Interface for NAT Gateway "},
+                                          {"natGateway", "Interface for NAT Gateway "},
+                                          {"gateway_load_balancer_endpoint", "VPC Endpoint Interface "}};
+    const char *description = text_of(&described->item, "Description");
+    for (size_t i = 0; described->type && i < ARRAY_SIZE(rows); i++)
+        if (strcmp(described->type, rows[i][0]) == 0 &&
+            strncmp(description, rows[i][1], strlen(rows[i][1])) == 0)
+            return description + strlen(rows[i][1]);
+    return NULL;
+}
+
+static void add_target(struct world *world, const char *id, const struct hop *hop)
+{
+    if (given(id))
+        world->targets[world->target_count++] = (struct target){id, hop};
+}
+
+static int compare_targets(const void *left, const void *right)
+{
+    return strcmp(((const struct target *)left)->id, ((const struct target *)right)->id);
+}
+
+static int prepare_targets(struct world *world)
+{
+    free(world->targets);
+    world->target_count = 0;
+    world->targets = calloc(world->hop_count * TARGETS_OF_HOP + 1, sizeof *world->targets);
+    if (!world->targets)
+        return -ENOMEM;
+    for (size_t i = 0; i < world->hop_count; i++) {
+        const struct hop *hop = &world->hops[i];
+        add_target(world, hop->interface_id, hop);
+        if (hop->described) {
+            add_target(world, hop->described->instance_id, hop);
+            add_target(world, gateway_of(hop->described), hop);
+        }
+    }
+    qsort(world->targets, world->target_count, sizeof *world->targets, compare_targets);
+    return 0;
+}
+
 int world_prepare(struct world *world, const struct registry *registry)
 {
     free(world->hops);
@@ -488,7 +548,7 @@ int world_prepare(struct world *world, const struct registry *registry)
     for (size_t i = 0; world->policy && i < world->policy->interfaces.count; i++)
         add_policy_interface(world, &world->policy->interfaces.items[i]);
     qsort(world->hops, world->hop_count, sizeof *world->hops, compare_hops);
-    return 0;
+    return prepare_targets(world);
 }
 
 /* The first of the equal ones. */
@@ -509,25 +569,68 @@ static const struct hop *find_hop(const struct world *world, const uint8_t *addr
                                                                                      : NULL;
 }
 
-static const struct hop *find_hop_by_id(const struct world *world, const char *interface_id)
+/* NULL also when several interfaces stand for it. */
+static const struct hop *find_target(const struct world *world, const char *id)
 {
-    for (size_t i = 0; i < world->hop_count; i++)
-        if (strcmp(world->hops[i].interface_id, interface_id) == 0)
-            return &world->hops[i];
-    return NULL;
+    const struct target wanted = {.id = id};
+    const struct target *found =
+        bsearch(&wanted, world->targets, world->target_count, sizeof wanted, compare_targets);
+    if (!found)
+        return NULL;
+    const struct target *end = world->targets + world->target_count;
+    const struct hop *hop = found->hop;
+    while (found > world->targets && strcmp(found[-1].id, id) == 0)
+        found--;
+    for (; found < end && strcmp(found->id, id) == 0; found++)
+        if (strcmp(found->hop->interface_id, hop->interface_id) != 0)
+            return NULL;
+    return hop;
 }
 
 enum traffic_path {
     PATH_UNKNOWN,
     PATH_VPC,
     PATH_PRIVATE_GATEWAY = 3,
-    PATH_ZONE = 6,
+    PATH_PEERING_SAME_REGION,
+    PATH_PEERING_OTHER_REGION,
+    PATH_ZONE,
     PATH_ENDPOINT,
     PATH_INTERNET
 };
 
-/* record.md 5.9, api.md 4.7. A peering's region no document tells, so neither of its numbers is given. */
-static enum traffic_path path_of_route(const struct policy_route *route)
+static bool is_peering(const json_t *element, const char *id)
+{
+    const char *name = json_string_value(json_object_get(element, "VpcPeeringConnectionId"));
+    return name && strcmp(name, id) == 0;
+}
+
+/* By the regions of both ends, from `describe-vpc-peering-connections`; unknown when documents contradict
+ * each other. */
+static enum traffic_path path_of_peering(const struct world *world, const char *id)
+{
+    enum traffic_path path = PATH_UNKNOWN;
+    size_t i;
+    const json_t *document;
+    json_array_foreach(world->policy->documents, i, document)
+    {
+        const json_t *data = json_object_get(document, "data");
+        const json_t *list = json_object_get(data ? data : document, "VpcPeeringConnections");
+        const json_t *peering = find_in(list, is_peering, id);
+        const json_t *here = json_object_get(json_object_get(peering, "RequesterVpcInfo"), "Region");
+        const json_t *there = json_object_get(json_object_get(peering, "AccepterVpcInfo"), "Region");
+        if (!json_is_string(here) || !json_is_string(there))
+            continue;
+        enum traffic_path told =
+            json_equal(here, there) ? PATH_PEERING_SAME_REGION : PATH_PEERING_OTHER_REGION;
+        if (path && path != told)
+            return PATH_UNKNOWN;
+        path = told;
+    }
+    return path;
+}
+
+/* record.md 5.9, api.md 4.7. */
+static enum traffic_path path_of_route(const struct world *world, const struct policy_route *route)
 {
     static const struct {
         const char *prefix; /* of the target */
@@ -540,6 +643,8 @@ static enum traffic_path path_of_route(const struct policy_route *route)
         return PATH_UNKNOWN;
     if (route->list && strncmp(route->target, "vpce-", 5) == 0)
         return PATH_ENDPOINT;
+    if (strncmp(route->target, "pcx-", 4) == 0)
+        return path_of_peering(world, route->target);
     for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
         if (strncmp(route->target, targets[i].prefix, strlen(targets[i].prefix)) == 0)
             return targets[i].path;
@@ -552,11 +657,15 @@ static bool is_in_vpc(const struct world *world, const struct address *address, 
     return subnet && vpc_id[0] && strcmp(subnet->vpc_id, vpc_id) == 0;
 }
 
-static void set_hop(struct record *record, const struct hop *hop)
+/* Of another account's interface only the zone is told (record.md 5.15). */
+static void set_hop(struct record *record, const struct interface *interface, const struct hop *hop)
 {
+    const char *own = interface->identity.account_id;
+    record_set_string(record, FIELD_NEXT_HOP_AZ_ID, hop ? hop->az_id : "");
+    if (hop && own[0] && hop->account_id[0] && strcmp(own, hop->account_id) != 0)
+        hop = NULL;
     record_set_string(record, FIELD_NEXT_HOP_INTERFACE_ID, hop ? hop->interface_id : "");
     record_set_string(record, FIELD_NEXT_HOP_SUBNET_ID, hop ? hop->subnet_id : "");
-    record_set_string(record, FIELD_NEXT_HOP_AZ_ID, hop ? hop->az_id : "");
     record_set_string(record, FIELD_NEXT_HOP_VPC_ID, hop ? hop->vpc_id : "");
     record_set_string(record, FIELD_NEXT_HOP_INTERFACE_TYPE, hop && hop->type ? hop->type : "");
 }
@@ -572,15 +681,13 @@ static void complete_egress(const struct world *world, const struct interface *i
     const struct hop *hop = find_hop(world, remote.bytes, interface->identity.vpc_id);
     enum traffic_path path = PATH_UNKNOWN;
     if (route) {
-        path = path_of_route(route);
+        path = path_of_route(world, route);
         if (!route->target || strcmp(route->target, "local") != 0) /* on the way there is something else */
-            hop = route->target && strncmp(route->target, "eni-", 4) == 0
-                      ? find_hop_by_id(world, route->target)
-                      : NULL;
+            hop = route->target && !route->blackhole ? find_target(world, route->target) : NULL;
     } else if (hop || is_in_vpc(world, &remote, interface->identity.vpc_id)) {
         path = PATH_VPC;
     }
-    set_hop(record, hop);
+    set_hop(record, interface, hop);
     if (path)
         record_set_number(record, FIELD_TRAFFIC_PATH, path);
     else
@@ -594,6 +701,16 @@ static void set_service(const struct world *world, struct record *record, enum f
     record_set_string(record, field, service ? service : "");
 }
 
+/* Not told of traffic that comes from some services (record.md 5.15). */
+static const struct hop *find_sender(const struct world *world, const uint8_t *address, const char *vpc_id)
+{
+    const struct hop *hop = find_hop(world, address, vpc_id);
+    bool hidden =
+        hop && hop->type &&
+        (strcmp(hop->type, "transit_gateway") == 0 || strcmp(hop->type, "network_load_balancer") == 0);
+    return hidden ? NULL : hop;
+}
+
 void world_complete(void *context, const struct interface *interface, const struct flow *flow,
                     struct record *record)
 {
@@ -605,5 +722,5 @@ void world_complete(void *context, const struct interface *interface, const stru
         return;
     }
     record_clear(record, FIELD_TRAFFIC_PATH);
-    set_hop(record, find_hop(world, flow->source, interface->identity.vpc_id));
+    set_hop(record, interface, find_sender(world, flow->source, interface->identity.vpc_id));
 }

@@ -18,6 +18,7 @@
 #include "topology/identity.h"
 
 struct hop;
+struct target;
 
 struct world {
     struct policy *policy; /* of topology.documents; NULL: none */
@@ -30,6 +31,8 @@ struct world {
     struct metadata_task task;
     struct hop *hops; /* by address and VPC, of the last world_prepare() */
     size_t hop_count;
+    struct target *targets; /* of routes, by id; of the last world_prepare() */
+    size_t target_count;
 };
 
 /* Once, before the topology is used: asks the metadata services and fills in what the configuration leaves

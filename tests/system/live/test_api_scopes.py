@@ -133,13 +133,23 @@ DOCUMENTS = {
     "Vpcs": [{"VpcId": vpc, "CidrBlock": "10.77.0.0/16"} for vpc in ("vpc-0a", "vpc-0b")],
     "NetworkInterfaces": [
         described(1, "eu-central-1a", Attachment={"InstanceId": "i-0d"}, TagSet=[{"Key": "Name", "Value": "a b/\u00e9~"}]),
-        described(2, "us-west-2-lax-1a", InterfaceType="nat_gateway", RequesterManaged=True),
+        described(2, "us-west-2-lax-1a", InterfaceType="nat_gateway", RequesterManaged=True,
+                  Description="Interface for NAT Gateway nat-1"),
         described(3, "eu-central-1a"),
     ],
     "RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-0a", "Associations": [{"Main": True}], "Routes": [
         {"DestinationCidrBlock": "10.77.0.0/16", "GatewayId": "local", "State": "active"},
         {"DestinationCidrBlock": "198.51.100.0/24", "GatewayId": "vgw-1", "State": "active"},
+        {"DestinationCidrBlock": "192.0.2.0/26", "VpcPeeringConnectionId": "pcx-1", "State": "active"},
+        {"DestinationCidrBlock": "192.0.2.64/26", "VpcPeeringConnectionId": "pcx-2", "State": "active"},
+        {"DestinationCidrBlock": "192.0.2.128/26", "VpcPeeringConnectionId": "pcx-3", "State": "active"},
+        {"DestinationCidrBlock": "203.0.113.128/26", "NatGatewayId": "nat-1", "State": "active"},
+        {"DestinationCidrBlock": "203.0.113.192/26", "NatGatewayId": "nat-1", "State": "blackhole"},
         {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}]}],
+    "VpcPeeringConnections": [
+        {"VpcPeeringConnectionId": f"pcx-{number}", "RequesterVpcInfo": {"VpcId": "vpc-0a", "Region": "eu-central-1"},
+         "AccepterVpcInfo": {"VpcId": "vpc-0x", "Region": region}}
+        for number, region in ((1, "eu-central-1"), (2, "eu-west-1"))],
     "Reservations": [{"Instances": [{"InstanceId": "i-0d", "Tags": [{"Key": "Team", "Value": "100% red"},
                                                                     {"Key": "Stage", "Value": "x"}]}]}],
     "AutoScalingGroups": [{"AutoScalingGroupName": "g", "Instances": [{"InstanceId": "i-0d"}],
@@ -177,7 +187,7 @@ def test_what_documents_tell(guests, start, tmp_path):
     replacement.rename(ranges)
     lab.wait_for(lambda: "ip-ranges.json was read again" in daemon.log(), timeout=8, what="new ranges")
     guests.send(1, 2, 7)
-    for target in ("203.0.113.7", "198.51.100.7"):
+    for target in ("203.0.113.7", "198.51.100.7", "192.0.2.7", "192.0.2.77", "192.0.2.177", "203.0.113.130", "203.0.113.200"):
         traffic.udp(guests.guests[1], "10.77.1.2", target, PORT, 3, PAYLOAD)
     traffic.settle(guests.router, *guests.guests.values())
     daemon.stop()
@@ -196,6 +206,12 @@ def test_what_documents_tell(guests, start, tmp_path):
         ("eni-0d1", "203.0.113.7"): first | nowhere | {"traffic-path": "8", "pkt-dst-aws-service": "S3",
                                                        "pkt-src-aws-service": "-"},
         ("eni-0d1", "198.51.100.7"): first | nowhere | {"traffic-path": "3"},
+        ("eni-0d1", "192.0.2.7"): first | nowhere | {"traffic-path": "4"},
+        ("eni-0d1", "192.0.2.77"): first | nowhere | {"traffic-path": "5"},
+        ("eni-0d1", "192.0.2.177"): first | nowhere | {"traffic-path": "-"},  # no document tells its regions
+        ("eni-0d1", "203.0.113.130"): first | {"traffic-path": "1", "next-hop-interface-id": "eni-0d2",
+                                               "next-hop-az-id": "euc1-az2", "next-hop-interface-type": "nat_gateway"},
+        ("eni-0d1", "203.0.113.200"): first | nowhere | {"traffic-path": "-"},
         ("eni-0d2", "10.77.2.2"): shared | {"subnet-id": "subnet-0b", "instance-id": "-", "az-id": "-",
                                             "sublocation-type": "localzone", "sublocation-id": "euc1-az2",
                                             "interface-type": "nat_gateway", "traffic-path": "-",
