@@ -39,8 +39,8 @@ struct parameter {
     {                                                                                                        \
         "Filter.N.Value.N", .list_max = 50, .max = TEXT_MAX                                                  \
     }
-#define PAGES(least)                                                                                         \
-    {"MaxResults", PARAMETER_NUMBER, .min = (least), .max = 1000},                                           \
+#define PAGES(least, most)                                                                                   \
+    {"MaxResults", PARAMETER_NUMBER, .min = (least), .max = (most)},                                         \
     {                                                                                                        \
         "NextToken", .max = TEXT_MAX                                                                         \
     }
@@ -52,7 +52,8 @@ struct parameter {
 
 static const struct parameter create_flow_logs_parameters[] = {
     {"ResourceType", PARAMETER_CHOICE, .required = true,
-     .words = "VPC|Subnet|NetworkInterface|TransitGateway|TransitGatewayAttachment|RegionalNatGateway"},
+     .words = "VPC|Subnet|NetworkInterface|TransitGateway|TransitGatewayAttachment|RegionalNatGateway|"
+              "CoreNetwork|CoreNetworkEdge|CoreNetworkAttachment"},
     {"ResourceId.N", .required = true, .list_max = 300, .min = 1, .max = 255, .model = "ResourceIds"},
     {"TrafficType", PARAMETER_CHOICE, .words = "ACCEPT|REJECT|ALL"},
     {"LogDestinationType", PARAMETER_CHOICE, .words = "cloud-watch-logs|s3|kinesis-data-firehose"},
@@ -77,7 +78,7 @@ static const struct parameter create_flow_logs_parameters[] = {
 };
 
 static const struct parameter describe_flow_logs_parameters[] = {
-    IDS("FlowLogId", 1000), FILTERS, PAGES(1), DRY_RUN, {NULL}};
+    IDS("FlowLogId", 1000), FILTERS, PAGES(1, 1000), DRY_RUN, {NULL}};
 
 static const struct parameter delete_flow_logs_parameters[] = {
     {"FlowLogId.N", .required = true, .list_max = 1000, .min = 1, .max = 255, .model = "FlowLogIds"},
@@ -105,19 +106,24 @@ static const struct parameter template_parameters[] = {
     {NULL},
 };
 
-static const struct parameter describe_tags_parameters[] = {FILTERS, PAGES(5), DRY_RUN, {NULL}};
+static const struct parameter describe_tags_parameters[] = {FILTERS, PAGES(5, 1000), DRY_RUN, {NULL}};
 static const struct parameter describe_network_interfaces_parameters[] = {
-    IDS("NetworkInterfaceId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+    IDS("NetworkInterfaceId", 1000),
+    FILTERS,
+    PAGES(5, 1000),
+    DRY_RUN,
+    {"IncludeManagedResources", PARAMETER_BOOL}, /* which no document hides */
+    {NULL}};
 static const struct parameter describe_subnets_parameters[] = {
-    IDS("SubnetId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+    IDS("SubnetId", 1000), FILTERS, PAGES(5, 1000), DRY_RUN, {NULL}};
 static const struct parameter describe_security_groups_parameters[] = {
-    IDS("GroupId", 1000), IDS("GroupName", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+    IDS("GroupId", 1000), IDS("GroupName", 1000), FILTERS, PAGES(5, 1000), DRY_RUN, {NULL}};
 static const struct parameter describe_network_acls_parameters[] = {
-    IDS("NetworkAclId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+    IDS("NetworkAclId", 1000), FILTERS, PAGES(5, 1000), DRY_RUN, {NULL}};
 static const struct parameter describe_route_tables_parameters[] = {
-    IDS("RouteTableId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+    IDS("RouteTableId", 1000), FILTERS, PAGES(5, 100), DRY_RUN, {NULL}};
 static const struct parameter describe_vpcs_parameters[] = {
-    IDS("VpcId", 1000), FILTERS, PAGES(5), DRY_RUN, {NULL}};
+    IDS("VpcId", 1000), FILTERS, PAGES(5, 1000), DRY_RUN, {NULL}};
 
 struct action {
     const char *name;

@@ -26,6 +26,7 @@ struct policy;
 struct ec2_interface {
     const struct interface *interface;
     const char *device;
+    const struct link *link; /* NULL: gone */
     bool attached;
 };
 

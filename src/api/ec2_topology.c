@@ -76,6 +76,17 @@ static json_t *elements_of(struct collection *collection)
     return elements;
 }
 
+/* A port's is the host's end of a guest's link, and not the guest's. */
+static void add_mac(json_t *element, const struct ec2_interface *one)
+{
+    const struct link *link = one->link;
+    if (!link || link->mac_len != 6 || one->interface->role != INTERFACE_NIC)
+        return;
+    json_object_set_new(element, "macAddress",
+                        json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", link->mac[0], link->mac[1],
+                                     link->mac[2], link->mac[3], link->mac[4], link->mac[5]));
+}
+
 static void add_network_interface(void *context, const struct ec2_interface *one)
 {
     const struct collection *collection = context;
@@ -90,6 +101,7 @@ static void add_network_interface(void *context, const struct ec2_interface *one
     set_known(element, "subnetId", identity->subnet_id);
     set_known(element, "vpcId", identity->vpc_id);
     set_known(element, "availabilityZoneId", identity->az_id);
+    add_mac(element, one);
     for (unsigned i = 0; i < interface->address_count; i++)
         add_address(element, &interface->addresses[i]);
     if (identity->instance_id[0])
@@ -106,9 +118,17 @@ json_t *ec2_describe_network_interfaces(struct ec2_call *call)
         {"addresses.private-ip-address", "privateIpAddressesSet.privateIpAddress"},
         {"addresses.primary", "privateIpAddressesSet.primary"},
         {"addresses.association.public-ip", "privateIpAddressesSet.association.publicIp"},
+        {"addresses.association.owner-id", "privateIpAddressesSet.association.ipOwnerId"},
+        {"association.allocation-id", "association.allocationId"},
+        {"association.association-id", "association.associationId"},
         {"association.public-ip", "association.publicIp"},
+        {"association.public-dns-name", "association.publicDnsName"},
         {"association.ip-owner-id", "association.ipOwnerId"},
+        {"attachment.attach-time", "attachment.attachTime"},
+        {"attachment.attachment-id", "attachment.attachmentId"},
+        {"attachment.delete-on-termination", "attachment.deleteOnTermination"},
         {"attachment.instance-id", "attachment.instanceId"},
+        {"attachment.instance-owner-id", "attachment.instanceOwnerId"},
         {"attachment.status", "attachment.status"},
         {"attachment.device-index", "attachment.deviceIndex"},
         {"availability-zone", "availabilityZone"},
@@ -118,6 +138,9 @@ json_t *ec2_describe_network_interfaces(struct ec2_call *call)
         {"interface-type", "interfaceType"},
         {"ipv6-addresses.ipv6-address", "ipv6AddressesSet.ipv6Address"},
         {"mac-address", "macAddress"},
+        {"operator.managed", "operator.managed"},
+        {"operator.principal", "operator.principal"},
+        {"private-dns-name", "privateDnsName"},
         {"requester-id", "requesterId"},
         {"requester-managed", "requesterManaged"},
         {"source-dest-check", "sourceDestCheck"},
@@ -195,8 +218,22 @@ json_t *ec2_describe_subnets(struct ec2_call *call)
         {"cidrBlock", "cidrBlock"},
         {"availability-zone", "availabilityZone"},
         {"availabilityZone", "availabilityZone"},
+        {"available-ip-address-count", "availableIpAddressCount"},
+        {"customer-owned-ipv4-pool", "customerOwnedIpv4Pool"},
         {"default-for-az", "defaultForAz"},
+        {"enable-dns64", "enableDns64"},
+        {"enable-lni-at-device-index", "enableLniAtDeviceIndex"},
+        {"ipv6-cidr-block-association.association-id", "ipv6CidrBlockAssociationSet.associationId"},
         {"ipv6-cidr-block-association.ipv6-cidr-block", "ipv6CidrBlockAssociationSet.ipv6CidrBlock"},
+        {"ipv6-cidr-block-association.state", "ipv6CidrBlockAssociationSet.ipv6CidrBlockState.state"},
+        {"ipv6-native", "ipv6Native"},
+        {"map-customer-owned-ip-on-launch", "mapCustomerOwnedIpOnLaunch"},
+        {"map-public-ip-on-launch", "mapPublicIpOnLaunch"},
+        {"private-dns-name-options-on-launch.hostname-type", "privateDnsNameOptionsOnLaunch.hostnameType"},
+        {"private-dns-name-options-on-launch.enable-resource-name-dns-a-record",
+         "privateDnsNameOptionsOnLaunch.enableResourceNameDnsARecord"},
+        {"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record",
+         "privateDnsNameOptionsOnLaunch.enableResourceNameDnsAAAARecord"},
         {"outpost-arn", "outpostArn"},
         {"subnet-arn", "subnetArn"},
         {"owner-id", "ownerId"},
@@ -241,9 +278,14 @@ json_t *ec2_describe_vpcs(struct ec2_call *call)
         {"owner-id", "ownerId"},
         {"state", "state"},
         {"cidr", "cidrBlock"},
+        {"cidr-block-association.association-id", "cidrBlockAssociationSet.associationId"},
         {"cidr-block-association.cidr-block", "cidrBlockAssociationSet.cidrBlock"},
+        {"cidr-block-association.state", "cidrBlockAssociationSet.cidrBlockState.state"},
         {"dhcp-options-id", "dhcpOptionsId"},
+        {"ipv6-cidr-block-association.association-id", "ipv6CidrBlockAssociationSet.associationId"},
         {"ipv6-cidr-block-association.ipv6-cidr-block", "ipv6CidrBlockAssociationSet.ipv6CidrBlock"},
+        {"ipv6-cidr-block-association.ipv6-pool", "ipv6CidrBlockAssociationSet.ipv6Pool"},
+        {"ipv6-cidr-block-association.state", "ipv6CidrBlockAssociationSet.ipv6CidrBlockState.state"},
         {"is-default", "isDefault"},
         {NULL}};
     static const struct ec2_listing listing = {.set = "vpcSet",

@@ -278,7 +278,8 @@ static void visit_interfaces(void *context, ec2_interface_visitor *visit, void *
     const struct daemon *daemon = context;
     for (uint32_t i = 0; i < daemon->registry.count; i++) {
         const struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
-        const struct ec2_interface interface = {&entry->interface, entry->device, entry->attached};
+        const struct ec2_interface interface = {&entry->interface, entry->device,
+                                                links_find(daemon->links, entry->ifindex), entry->attached};
         if (entry->used && !entry->gone)
             visit(visitor, &interface);
     }
