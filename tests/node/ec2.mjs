@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls of the EC2 API through @aws-sdk/client-ec2: node ec2.mjs PACKAGES-FOLDER ENDPOINT, a JSON list of
-// [command, parameters] on standard input. An answer or an error's code for each, on standard output. An id that an
-// answer of before holds is told as {"$": [index, member, ...]}.
+// Calls of the EC2 API through @aws-sdk/client-ec2: node ec2.mjs PACKAGES-FOLDER ENDPOINT, region and credentials in the
+// environment, a JSON list of [command, parameters] on standard input. An answer or an error's code for each, on standard
+// output. What an answer of before holds is told as {"$": [index, member, ...]}.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 
 const [packages, endpoint] = process.argv.slice(2);
 const sdk = createRequire(packages + "/")("@aws-sdk/client-ec2");
-const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" };
-const client = new sdk.EC2Client({ endpoint, region: "eu-central-1", credentials, maxAttempts: 1 });
+const client = new sdk.EC2Client({ endpoint, maxAttempts: 1 });
 const answers = [];
 
 function filled(value) {
