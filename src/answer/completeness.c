@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/macro.h"
+#include "bpf/parse.h"
 
 void capture_ledger_done(struct capture_ledger *ledger)
 {
@@ -171,11 +173,57 @@ static int weigh_ledger(struct diagnosis *found, const struct question *question
     return 0;
 }
 
-int completeness_weigh(struct diagnosis *found, const struct question *question,
-                       const struct capture_ledger *ledger)
+/* Amazon's services next to each interface: metadata, DNS, time, Windows licences (record.md 8). */
+static bool is_beside(const struct party *party)
 {
+    static const uint8_t hosts[] = {123, 250, 251, 253, 254};
+    if (party->is_id || party->blocks.count != 1)
+        return false;
+    const struct address_block *block = &party->blocks.items[0];
+    const uint8_t *bytes = block->base.bytes;
+    if (block->base.family == 6)
+        return block->prefix >= 32 && memcmp(bytes, (const uint8_t[]){0xfd, 0, 0x0e, 0xc2}, 4) == 0;
+    return block->prefix == 32 && memcmp(bytes + 12, (const uint8_t[]){169, 254, 169}, 3) == 0 &&
+           memchr(hosts, bytes[15], sizeof hosts);
+}
+
+/* The VPC's own resolver is the third address of its first block. */
+static bool is_resolver(const struct policy *policy, const struct party *party)
+{
+    if (!policy || party->is_id || party->blocks.count != 1 || party->blocks.items[0].prefix != 32)
+        return false;
+    for (size_t i = 0; i < policy->vpcs.count; i++) {
+        const struct policy_vpc *vpc = &policy->vpcs.items[i];
+        if (vpc->blocks.count == 0 || vpc->blocks.items[0].base.family != 4)
+            continue;
+        struct address third = vpc->blocks.items[0].base;
+        third.bytes[15] = (uint8_t)(third.bytes[15] + 2);
+        if (address_equal(&third, &party->blocks.items[0].base))
+            return true;
+    }
+    return false;
+}
+
+/* What AWS leaves out of every flow log, so that there is none of it proves nothing. */
+static bool is_never_recorded(const struct question *question, const struct policy *policy)
+{
+    static const int dhcp[] = {67, 68, 546, 547};
+    bool is_udp = question->protocol == PROTOCOL_UDP;
+    bool is_dhcp = false;
+    for (size_t i = 0; i < ARRAY_SIZE(dhcp); i++)
+        is_dhcp |= is_udp && question->port == dhcp[i];
+    return is_dhcp || is_beside(&question->source) || is_beside(&question->destination) ||
+           (question->port == 53 && is_resolver(policy, &question->destination));
+}
+
+int completeness_weigh(struct diagnosis *found, const struct question *question,
+                       const struct diagnose_options *options)
+{
+    const struct capture_ledger *ledger = options->ledger;
     size_t concerned;
     found->complete = true;
+    if (found->conversations == 0 && is_never_recorded(question, options->policy))
+        miss(found, "AWS records no traffic with its own metadata, DNS, time and licence services, nor DHCP");
     if (weigh_records(found, question, &concerned) < 0 ||
         (ledger && weigh_ledger(found, question, ledger) < 0))
         return -ENOMEM;

@@ -33,7 +33,7 @@ void capture_ledger_done(struct capture_ledger *ledger);
 
 /*
  * Sets `complete`, `incomplete` and `ledger` of the diagnosis, whose witnesses are known, and adds the
- * sentences that say why. `ledger` may be NULL. -ENOMEM.
+ * sentences that say why. -ENOMEM.
  */
 int completeness_weigh(struct diagnosis *found, const struct question *question,
-                       const struct capture_ledger *ledger) MUST_USE;
+                       const struct diagnose_options *options) MUST_USE;

@@ -564,7 +564,7 @@ static int run(struct diagnose *diagnose)
     if (r < 0)
         return r;
     r = weigh_conversations(diagnose);
-    if (r < 0 || completeness_weigh(diagnose->found, diagnose->question, diagnose->options->ledger) < 0)
+    if (r < 0 || completeness_weigh(diagnose->found, diagnose->question, diagnose->options) < 0)
         return -ENOMEM;
     return r > 0 ? 0 : tell_nothing_found(diagnose);
 }

@@ -188,6 +188,15 @@ static int read_expected(struct run *run, struct fault *fault)
     return 0;
 }
 
+/* Of ids nobody knows yet which addresses they have. */
+static int check_families(const struct party *source, const struct party *destination, struct fault *fault)
+{
+    if (source->is_id || destination->is_id ||
+        source->blocks.items[0].base.family == destination->blocks.items[0].base.family)
+        return 0;
+    return fault_set(fault, -EINVAL, "--src and --dst are of different families: no packet has both");
+}
+
 /* What traffic it is. */
 static int read_traffic(struct run *run, struct fault *fault)
 {
@@ -198,6 +207,8 @@ static int read_traffic(struct run *run, struct fault *fault)
     int r = read_end("src", settings->source, &question->source, fault);
     if (r == 0)
         r = read_end("dst", settings->destination, &question->destination, fault);
+    if (r == 0)
+        r = check_families(&question->source, &question->destination, fault);
     if (r == 0 && settings->port)
         r = read_port(settings->port, &question->port, fault);
     if (r == 0 && (settings->protocol || settings->port))

@@ -57,8 +57,6 @@ static int check_question(const struct question *question, struct fault *fault)
         if (ends[i]->is_id || ends[i]->blocks.count != 1)
             return fault_set(fault, -EINVAL, "--trace looks at packets: '%s' is to be an address or a block",
                              ends[i]->text);
-    if (question->source.blocks.items[0].base.family != question->destination.blocks.items[0].base.family)
-        return fault_set(fault, -EINVAL, "--src and --dst are of different families");
     if (question->port >= 0 && !has_ports(question->protocol))
         return fault_set(fault, -EINVAL, "--port: protocol %d has no ports", question->protocol);
     return 0;

@@ -97,6 +97,21 @@ def test_a_flow_log_of_rejected_traffic_proves_no_absence(records, outcome, form
     assert ("rejected traffic alone" in (answer["completeness"]["why"] or "")) == (outcome == "unknown")
 
 
+@pytest.mark.parametrize("destination, port, protocol, with_documents, outcome", [
+    ("169.254.169.254", "http", "tcp", False, "unknown"), ("fd00:ec2::254", "http", "tcp", False, "unknown"),
+    ("169.254.169.25", "http", "tcp", False, "absent"), ("172.31.0.2", "dns", "udp", True, "unknown"),
+    ("172.31.0.2", "dns", "udp", False, "absent"), ("172.31.0.2", "https", "tcp", True, "absent"),
+    ("172.31.0.1", "67", "udp", False, "unknown")])
+def test_what_is_never_recorded_is_not_absent(destination, port, protocol, with_documents, outcome, tmp_path):
+    own, peer = ("fd00::9", "fd00::10") if ":" in destination else ("172.31.16.139", "172.31.16.140")
+    write(tmp_path, documents())
+    records = f"{C} {own} {peer} 40000 443 6 5 300 1000 1009 ACCEPT OK 2 egress\n"
+    answer = ask(tmp_path, records, "--protocol", protocol, *(["--policy", tmp_path] if with_documents else []), source=own,
+                 destination=destination, port=port, status=1)
+    assert answer["outcome"] == outcome
+    assert ("AWS records no traffic" in (answer["completeness"]["why"] or "")) == (outcome == "unknown")
+
+
 @contextlib.contextmanager
 def daemon(folder, **status):
     """What a daemon's socket answers to one question."""
@@ -236,6 +251,7 @@ def test_text_reads_in_sentences(tmp_path):
 
 @pytest.mark.parametrize("arguments, why", [
     (["--dst", SERVER], "--src is missing"), (["--src", "nowhere", "--dst", SERVER], "--src 'nowhere'"),
+    (["--src", CLIENT, "--dst", "fd00::1"], "different families"),
     (["--src", CLIENT, "--dst", SERVER, "--expect", "acepted"], "the nearest is accepted"),
     (["--src", CLIENT, "--dst", SERVER, "--port", "no-such-thing"], "--port"),
     (["--src", CLIENT, "--dst", SERVER, "--since", "yesterday"], "--since"),
