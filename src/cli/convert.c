@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/from.h"
 #include "cli/progress.h"
+#include "cli/rejects.h"
 #include "parquet/files.h"
 
 #define PROGRESS_EVERY 4096 /* records */
@@ -69,7 +70,7 @@ struct conversion {
     struct format input_format;
     bool keeps_fields; /* each record is written with the fields it came with */
     struct output *output;
-    FILE *rejects;
+    struct rejects rejects;
     struct progress progress;
     uint64_t records; /* of the inputs that are done */
     uint64_t bad_lines;
@@ -87,8 +88,7 @@ static void report_bad_line(void *userdata, const char *path, uint64_t line, con
 static void keep_reject(void *userdata, const char *text, size_t len)
 {
     struct conversion *conversion = userdata;
-    if (conversion->rejects)
-        (void)fwrite(text, 1, len, conversion->rejects); /* checked when it is closed */
+    rejects_keep(&conversion->rejects, text, len);
 }
 
 static int fail(struct conversion *conversion, int status, const struct fault *fault)
@@ -178,17 +178,6 @@ static int convert_inputs(struct conversion *conversion, int count, char **paths
     return worst;
 }
 
-static int close_rejects(struct conversion *conversion)
-{
-    if (!conversion->rejects)
-        return EXIT_DONE;
-    bool failed = ferror(conversion->rejects) != 0;
-    failed |= fclose(TAKE(conversion->rejects)) != 0;
-    return failed ? command_fail(conversion->command, EXIT_DATA, "%s: cannot write all of the bad lines",
-                                 conversion->settings.rejects)
-                  : EXIT_DONE;
-}
-
 /* Puts the output in its place, also when some input failed: what could be read is there. */
 static int finish(struct conversion *conversion, int status, bool fatal)
 {
@@ -198,8 +187,8 @@ static int finish(struct conversion *conversion, int status, bool fatal)
         output_abandon(output);
     else if (output_close(output, &fault) < 0)
         status = fail(conversion, EXIT_DATA, &fault);
-    if (close_rejects(conversion) != EXIT_DONE)
-        status = EXIT_DATA;
+    if (rejects_close(&conversion->rejects, &fault) < 0)
+        status = fail(conversion, EXIT_DATA, &fault);
     if (conversion->inputs_read == 0)
         return status;
     (void)fprintf(stderr, "bad lines: %" PRIu64 "; records: %" PRIu64 "\n", conversion->bad_lines,
@@ -275,15 +264,12 @@ static int open_outputs(struct conversion *conversion, struct fault *fault)
     conversion->keeps_fields = json && !settings->format;
     int r = files_open_output(&conversion->output, settings->out, form, &conversion->format, settings->header,
                               fault);
-    if (r < 0 || !settings->rejects)
+    if (r < 0)
         return r;
-    conversion->rejects = fopen(settings->rejects, "we");
-    if (!conversion->rejects) {
-        r = -errno;
+    r = rejects_open(&conversion->rejects, settings->rejects, "we", fault);
+    if (r < 0)
         output_abandon(TAKE(conversion->output));
-        return fault_set(fault, r, "%s: cannot create: %s", settings->rejects, strerror(-r));
-    }
-    return 0;
+    return r;
 }
 
 static int run(const struct command *command, int argc, char **argv)

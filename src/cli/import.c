@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/from.h"
 #include "cli/progress.h"
+#include "cli/rejects.h"
 #include "daemon/config.h"
 #include "store/compact.h"
 #include "store/import.h"
@@ -65,7 +66,7 @@ struct importing {
     struct format format;
     struct import *import;
     struct sources *sources;
-    FILE *rejects;
+    struct rejects rejects;
     struct progress progress;
 };
 
@@ -93,7 +94,7 @@ static void report_bad_line(void *userdata, const char *name, uint64_t line, con
 static void keep_rejects(void *userdata, const char *text, size_t len)
 {
     struct importing *importing = userdata;
-    (void)fwrite(text, 1, len, importing->rejects); /* checked when it is closed */
+    rejects_keep(&importing->rejects, text, len);
 }
 
 static int check_settings(struct importing *importing, int count, struct fault *fault)
@@ -105,12 +106,7 @@ static int check_settings(struct importing *importing, int count, struct fault *
         fault_prefix(fault, "--input-format");
         return -EINVAL;
     }
-    if (!settings->rejects)
-        return 0;
-    importing->rejects = fopen(settings->rejects, "ae");
-    return importing->rejects
-               ? 0
-               : fault_set(fault, -EIO, "%s: cannot create: %s", settings->rejects, strerror(errno));
+    return rejects_open(&importing->rejects, settings->rejects, "ae", fault);
 }
 
 static int open_store(struct importing *importing, struct fault *fault)
@@ -124,7 +120,7 @@ static int open_store(struct importing *importing, struct fault *fault)
                                                   .userdata = importing,
                                                   .tell = tell,
                                                   .bad_line = report_bad_line,
-                                                  .rejects = importing->rejects ? keep_rejects : NULL};
+                                                  .rejects = settings->rejects ? keep_rejects : NULL};
     return import_open(&importing->import, &import_options, fault);
 }
 
@@ -154,17 +150,6 @@ static int open_inputs(struct importing *importing, int count, char **paths, str
                                             .is_known = is_known,
                                             .fetched = show_fetched};
     return sources_open(&importing->sources, &sources, fault);
-}
-
-static int close_rejects(struct importing *importing, struct fault *fault)
-{
-    if (!importing->rejects)
-        return 0;
-    bool failed = ferror(importing->rejects) != 0;
-    failed |= fclose(TAKE(importing->rejects)) != 0;
-    return failed
-               ? fault_set(fault, -EIO, "%s: cannot write all of the bad lines", importing->settings.rejects)
-               : 0;
 }
 
 static int import_all(struct importing *importing, int count, char **paths, struct import_counts *ret,
@@ -228,9 +213,13 @@ static int finish(const struct importing *importing, const struct import_counts 
 static int run_import(struct importing *importing, int count, char **paths, struct fault *fault)
 {
     struct import_counts counts = {0};
+    struct fault unwritten;
     int r = import_all(importing, count, paths, &counts, fault);
-    if (r == 0)
-        r = close_rejects(importing, fault);
+    int kept = rejects_close(&importing->rejects, &unwritten);
+    if (r == 0 && kept < 0) {
+        *fault = unwritten;
+        r = kept;
+    }
     if (r == 0 && counts.files && !importing->settings.no_compact && !atomic_load(&cancelled))
         r = compact(importing, fault);
     return r < 0 ? command_fail(importing->command, command_status(r), "%s", fault->text)
@@ -256,8 +245,6 @@ static int run(const struct command *command, int argc, char **argv)
         r = check_settings(&importing, count, &fault);
     status = r < 0 ? command_fail(command, command_status(r), "%s", fault.text)
                    : run_import(&importing, count, argv, &fault);
-    if (importing.rejects)
-        (void)fclose(importing.rejects);
     sources_close(importing.sources);
     return status;
 }
