@@ -7,6 +7,8 @@
 void stream_scene_begin(struct stream_scene *scene, const struct delivery_driver *kind, fake_handler *handler,
                         void *context)
 {
+    (void)setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE", 1);
+    (void)setenv("AWS_SECRET_ACCESS_KEY", "example", 1);
     *scene = (struct stream_scene){.kind = kind, .service = fake_service_start(handler, context)};
     stream_batch_init(&scene->made, 1);
 }

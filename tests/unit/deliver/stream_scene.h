@@ -17,6 +17,7 @@ struct stream_scene {
     struct batch_interface *refused_of; /* of the last outcome */
 };
 
+/* A service that `handler` answers for, and any key to ask it with. */
 void stream_scene_begin(struct stream_scene *scene, const struct delivery_driver *kind, fake_handler *handler,
                         void *context);
 

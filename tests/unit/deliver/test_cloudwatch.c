@@ -348,8 +348,6 @@ static void test_tells_failures_apart(void **state)
 
 int main(void)
 {
-    (void)setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE", 1);
-    (void)setenv("AWS_SECRET_ACCESS_KEY", "example", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_keeps_every_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refuses_what_no_call_can_hold, set_up, tear_down),
