@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Raise when any layout below changes: what another version has pinned is taken down, not adopted. */
-#define WIRE_VERSION 5
+#define WIRE_VERSION 6
 #define WINDOW_SECONDS 60
 #define NS_PER_SECOND 1000000000ULL
 #define WINDOW_NS (WINDOW_SECONDS * NS_PER_SECOND)
@@ -82,11 +82,11 @@ struct flow_tally {
  * packets of the second were refused, and the second before is the last again.
  */
 struct flow_value {
+    __u32 seconds; /* this and what is counted of most packets share the key's last cache line in the map */
+    __u32 reject;  /* enum reject_source; REJECT_NONE: nothing is rejected */
     struct flow_tally total;
-    __u32 seconds;
     __u32 accepted_before[SECONDS_KEPT]; /* packets, modulo 2^32: the last second's first */
     __u32 discard_reason; /* the kernel's number, of the last packet that was accepted and discarded */
-    __u32 reject;         /* enum reject_source; REJECT_NONE: nothing is rejected */
     struct flow_tally rejected;
     __u32 reject_reason;
     __u8 reject_first; /* seconds, as above */

@@ -91,7 +91,7 @@ def test_tcx_program(host, start, foreign, discard_witness, direction, order):
 def test_tcx_program_in_front_of_us(host, start, foreign, direction, attach):
     """Packets that it drops never come to the hook, though their buffers often lie where that of a packet lay which did:
     these are let in, and freed at once, as nobody routes them on."""
-    ends, beyond, rounds = host.FOUR, "198.51.100.1", 23
+    ends, beyond, rounds, dropped = host.FOUR, "198.51.100.1", 7, 61
     sender, receiver = (host.client, host.host) if direction == INGRESS else (host.host, host.client)
     source, target = (ends.a, ends.b) if direction == INGRESS else (ends.b, ends.a)
     sender.ip("route", "add", beyond, "via", target)
@@ -100,12 +100,14 @@ def test_tcx_program_in_front_of_us(host, start, foreign, direction, attach):
     daemon = start(host.host, [interface("eth0")], capture={"attach": attach})
     for _ in range(rounds):
         traffic.udp(sender, source, beyond, PASSED, 1, PAYLOAD)
-        traffic.udp(sender, source, beyond, DROPPED, 2, PAYLOAD)
-    assert foreign.array_value("verdicts", "QQ")[1] == 2 * rounds
+        traffic.udp(sender, source, beyond, DROPPED, dropped, PAYLOAD)
+    assert foreign.array_value("verdicts", "QQ")[1] == dropped * rounds
+    traffic.settle(host.host, host.client)
+    assert sum(row[direction]["added"] for row in daemon.status()[0]["ledger"]) == dropped * rounds
     flow = Flow("eth0", direction, source, beyond, 40000, PASSED, UDP, ACCEPT)
     _check_sources(check(daemon, {
         flow: (rounds, ends.udp_bytes(rounds, PAYLOAD)),
-        flow._replace(destination_port=DROPPED, action=REJECT): (2 * rounds, ends.udp_bytes(2 * rounds, PAYLOAD)),
+        flow._replace(destination_port=DROPPED, action=REJECT): (dropped * rounds, ends.udp_bytes(dropped * rounds, PAYLOAD)),
     }, host.client), "tc")
 
 
