@@ -21,16 +21,17 @@ struct crowd {
     enum crowd_kind kind;
     struct flow common; /* its key; what differs among them, and the interface, is 0 */
     struct flow last;   /* of them */
-    uint64_t hash;      /* of what is common */
     uint32_t flows;     /* on each interface; at least flows - surplus */
     uint32_t surplus;
     uint16_t interfaces[CROWD_INTERFACES]; /* the first ones */
     unsigned interface_count;
 };
 
-/* Zeroed to begin with. */
+/* Zeroed to begin with. What each flow is compared with lies close together. */
 struct crowds {
-    struct crowd held[CROWD_KINDS][CROWDS_HELD];
+    uint64_t hashes[CROWD_KINDS][CROWDS_HELD]; /* of what is common */
+    uint32_t flows[CROWD_KINDS][CROWDS_HELD];
+    struct crowd held[CROWD_KINDS][CROWDS_HELD]; /* without their flows */
     unsigned count[CROWD_KINDS];
 };
 
