@@ -149,6 +149,7 @@ void world_close(struct world *world)
     metadata_instance_done(&world->instance);
     free(world->hops);
     free(world->targets);
+    routes_done(&world->routes);
     *world = (struct world){0};
 }
 
@@ -417,6 +418,8 @@ struct hop {
     const char *type;
     const char *account_id;
     const struct policy_interface *described; /* NULL: no document does */
+    uint32_t ifindex;                         /* 0: not of this host */
+    bool enslaved;                            /* what passes it does not go by the host's routes */
     uint8_t order; /* of equal ones the first counts: what is recorded here before what is described */
 };
 
@@ -449,6 +452,8 @@ static void add_registered(struct world *world, const struct registered *entry)
                             .subnet_id = identity->subnet_id,
                             .az_id = identity->az_id,
                             .account_id = identity->account_id,
+                            .ifindex = entry->ifindex,
+                            .enslaved = entry->master != 0,
                             .described = interface->facts ? interface->facts->described : NULL,
                             .type = interface->facts ? interface->facts->type : NULL};
     for (unsigned i = 0; entry->used && !entry->gone && identity->vpc_id[0] && i < interface->address_count;
@@ -536,6 +541,30 @@ static int prepare_targets(struct world *world)
     return 0;
 }
 
+static bool is_hop(const struct world *world, const struct address *address)
+{
+    for (size_t i = 0; i < world->hop_count; i++)
+        if (memcmp(world->hops[i].address, address->bytes, sizeof address->bytes) == 0)
+            return true;
+    return false;
+}
+
+/* Of no use are routes of which none leads through an interface that is known. */
+static void prepare_routes(struct world *world)
+{
+    bool several = false;
+    bool useful = false;
+    routes_done(&world->routes);
+    for (size_t i = 1; i < world->hop_count && !several; i++)
+        several = strcmp(world->hops[0].interface_id, world->hops[i].interface_id) != 0;
+    if (!several || routes_read(&world->routes) < 0)
+        return;
+    for (size_t i = 0; i < world->routes.count && !useful; i++)
+        useful = world->routes.items[i].gateway.family && is_hop(world, &world->routes.items[i].gateway);
+    if (!useful)
+        routes_done(&world->routes);
+}
+
 int world_prepare(struct world *world, const struct registry *registry)
 {
     free(world->hops);
@@ -548,7 +577,9 @@ int world_prepare(struct world *world, const struct registry *registry)
     for (size_t i = 0; world->policy && i < world->policy->interfaces.count; i++)
         add_policy_interface(world, &world->policy->interfaces.items[i]);
     qsort(world->hops, world->hop_count, sizeof *world->hops, compare_hops);
-    return prepare_targets(world);
+    int r = prepare_targets(world);
+    prepare_routes(world);
+    return r;
 }
 
 /* The first of the equal ones. */
@@ -670,6 +701,19 @@ static void set_hop(struct record *record, const struct interface *interface, co
     record_set_string(record, FIELD_NEXT_HOP_INTERFACE_TYPE, hop && hop->type ? hop->type : "");
 }
 
+/* Where this host sends what goes there, when that is an interface in the same VPC. */
+static const struct hop *find_gateway(const struct world *world, const struct interface *interface,
+                                      const struct address *remote)
+{
+    const struct hop *own = world->routes.count ? find_target(world, interface->identity.interface_id) : NULL;
+    const struct route *route = own && !own->enslaved ? routes_find(&world->routes, remote) : NULL;
+    if (!route || !route->gateway.family ||
+        (interface->role == INTERFACE_NIC && route->ifindex != own->ifindex))
+        return NULL;
+    const struct hop *through = find_hop(world, route->gateway.bytes, interface->identity.vpc_id);
+    return through && strcmp(through->interface_id, own->interface_id) != 0 ? through : NULL;
+}
+
 static void complete_egress(const struct world *world, const struct interface *interface,
                             const struct flow *flow, struct record *record)
 {
@@ -678,7 +722,8 @@ static void complete_egress(const struct world *world, const struct interface *i
     const struct policy_interface *described = interface->facts ? interface->facts->described : NULL;
     const struct policy_route *route =
         described ? policy_route_to(described, remote.bytes, remote.family) : NULL;
-    const struct hop *hop = find_hop(world, remote.bytes, interface->identity.vpc_id);
+    const struct hop *through = route ? NULL : find_gateway(world, interface, &remote);
+    const struct hop *hop = through ? through : find_hop(world, remote.bytes, interface->identity.vpc_id);
     enum traffic_path path = PATH_UNKNOWN;
     if (route) {
         path = path_of_route(world, route);

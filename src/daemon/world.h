@@ -16,6 +16,7 @@
 #include "policy/policy.h"
 #include "topology/aws_ranges.h"
 #include "topology/identity.h"
+#include "topology/routes.h"
 
 struct hop;
 struct target;
@@ -33,6 +34,7 @@ struct world {
     size_t hop_count;
     struct target *targets; /* of routes, by id; of the last world_prepare() */
     size_t target_count;
+    struct routes routes; /* those of this host, where one leads through a known interface; likewise */
 };
 
 /* Once, before the topology is used: asks the metadata services and fills in what the configuration leaves

@@ -8,16 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include "base/cleanup.h"
 #include "topology/link_message.h"
 #include "topology/link_table.h"
+#include "topology/netlink.h"
 
-#define MESSAGE_MAX 32768            /* a dump part: the kernel fills up to 32 KiB, whatever the page size */
 #define RECEIVE_BUFFER (1024 * 1024) /* some 500 link messages; beyond it we dump afresh */
 #define DUMP_ATTEMPTS 16             /* a dump that changes interrupt is void (NLM_F_DUMP_INTR) */
-#define ANSWER_PATIENCE_S 5
 
 struct links {
     struct mnl_socket *follow; /* subscribed, non-blocking */
@@ -26,12 +24,6 @@ struct links {
     void *context;
     uint64_t overflows;
 };
-
-static void cleanup_socket(struct mnl_socket **socket)
-{
-    if (*socket)
-        (void)mnl_socket_close(*socket);
-}
 
 static int table_take_message(const struct nlmsghdr *message, struct link_table *table)
 {
@@ -56,66 +48,15 @@ static int dump_callback(const struct nlmsghdr *message, void *context)
     return MNL_CB_ERROR;
 }
 
-static int socket_send(struct mnl_socket *socket, const struct nlmsghdr *message)
-{
-    return mnl_socket_sendto(socket, message, message->nlmsg_len) < 0 ? -errno : 0;
-}
-
-/* One question, its answer given to `callback`; -EINTR when a dump was void. */
-static int socket_ask(struct mnl_socket *socket, const struct nlmsghdr *message, mnl_cb_t callback,
-                      void *context)
-{
-    uint32_t sequence = message->nlmsg_seq;
-    int r = socket_send(socket, message);
-    if (r < 0)
-        return r;
-    char answer[MESSAGE_MAX];
-    for (;;) {
-        ssize_t len = mnl_socket_recvfrom(socket, answer, sizeof answer);
-        if (len < 0 && errno == EINTR)
-            continue;
-        if (len < 0)
-            return -errno;
-        r = mnl_cb_run(answer, (size_t)len, sequence, mnl_socket_get_portid(socket), callback, context);
-        if (r <= MNL_CB_STOP)
-            return r < 0 ? -errno : 0;
-    }
-}
-
-/* Kernel answers come at once; the limit only keeps a surprise from hanging the daemon. */
-static int socket_open(struct mnl_socket **ret)
-{
-    CLEANUP(cleanup_socket) struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    struct timeval patience = {.tv_sec = ANSWER_PATIENCE_S};
-    if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-        setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
-        return -errno;
-    *ret = TAKE(socket);
-    return 0;
-}
-
-static int dump(struct mnl_socket *socket, uint16_t type, uint32_t sequence, struct link_table *table)
-{
-    char request[64] = {0};
-    struct nlmsghdr *message = mnl_nlmsg_put_header(request);
-    message->nlmsg_type = type;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    message->nlmsg_seq = sequence;
-    /* Zeroed, the family is AF_UNSPEC in both messages. */
-    (void)mnl_nlmsg_put_extra_header(message, type == RTM_GETLINK ? sizeof(struct ifinfomsg)
-                                                                  : sizeof(struct ifaddrmsg));
-    return socket_ask(socket, message, dump_callback, table);
-}
-
 static int dump_once(struct link_table *ret)
 {
     CLEANUP(link_table_done) struct link_table table = {0};
-    CLEANUP(cleanup_socket) struct mnl_socket *socket = NULL;
-    int r = socket_open(&socket);
+    AUTO_NETLINK struct mnl_socket *socket = NULL;
+    int r = netlink_open(&socket);
     if (r == 0)
-        r = dump(socket, RTM_GETLINK, 1, &table);
+        r = netlink_dump(socket, RTM_GETLINK, sizeof(struct ifinfomsg), dump_callback, &table);
     if (r == 0)
-        r = dump(socket, RTM_GETADDR, 2, &table);
+        r = netlink_dump(socket, RTM_GETADDR, sizeof(struct ifaddrmsg), dump_callback, &table);
     if (r < 0)
         return r;
     *ret = table;
@@ -248,7 +189,7 @@ static int follow_callback(const struct nlmsghdr *message, void *context)
 
 static int follow_open(struct mnl_socket **ret)
 {
-    CLEANUP(cleanup_socket)
+    AUTO_NETLINK
     struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (!socket || mnl_socket_bind(socket, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
                                    MNL_SOCKET_AUTOPID) < 0)
@@ -285,7 +226,7 @@ void links_close(struct links *links)
 {
     if (!links)
         return;
-    cleanup_socket(&links->follow);
+    cleanup_netlink(&links->follow);
     link_table_done(&links->table);
     free(links);
 }
@@ -302,7 +243,7 @@ uint64_t links_overflows(const struct links *links)
 
 int links_process(struct links *links, struct fault *fault)
 {
-    char messages[MESSAGE_MAX];
+    char messages[NETLINK_MESSAGE_MAX];
     for (;;) {
         ssize_t len = mnl_socket_recvfrom(links->follow, messages, sizeof messages);
         int r = 0;
@@ -351,7 +292,7 @@ int links_counters(uint32_t ifindex, struct link_counters *ret)
     struct if_stats_msg *filter = mnl_nlmsg_put_extra_header(message, sizeof *filter);
     filter->ifindex = ifindex;
     filter->filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
-    CLEANUP(cleanup_socket) struct mnl_socket *socket = NULL;
-    int r = socket_open(&socket);
-    return r < 0 ? r : socket_ask(socket, message, counters_callback, ret);
+    AUTO_NETLINK struct mnl_socket *socket = NULL;
+    int r = netlink_open(&socket);
+    return r < 0 ? r : netlink_ask(socket, message, counters_callback, ret);
 }

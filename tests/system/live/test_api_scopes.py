@@ -221,6 +221,32 @@ def test_what_documents_tell(guests, start, tmp_path):
         assert {name: records[key][name] for name in members} == members, key
 
 
+def test_next_hop_by_the_routes_of_the_host(guests, start, tmp_path):
+    """A guest that others are routed through is their next hop, if it is of their VPC and the main table alone decides."""
+    for number in (1, 2, 3):
+        guests.plug(number)
+    for block, number in (("198.51.100.0/24", 2), ("198.51.100.128/25", 3), ("203.0.113.0/24", 1)):
+        guests.router.ip("route", "add", block, "via", f"10.77.{number}.2")
+    targets = ("198.51.100.7", "198.51.100.200", "203.0.113.7", "10.77.2.2")
+
+    def hops(name):
+        """Path and next hop of what the first guest sends, by its destination."""
+        out = {"name": "all", "interval": 60, "format": "all", "destination": f"file://{tmp_path}/{name}"}
+        daemon = start(guests.router, [port(1), port(2), port(3)], topology=SUBNETS, flow_logs=[out], name=name)
+        for target in targets:
+            traffic.udp(guests.guests[1], "10.77.1.2", target, PORT, 3, PAYLOAD)
+        traffic.settle(guests.router, *guests.guests.values())
+        daemon.stop()
+        found = {one["pkt-dstaddr"]: one for one in read_records(tmp_path / name)
+                 if one["dstport"] == str(PORT) and (one["interface-id"], one["flow-direction"]) == (TAP[1], "egress")}
+        return {target: (found[target]["traffic-path"], found[target]["next-hop-interface-id"]) for target in targets}
+
+    known = {"198.51.100.7": ("1", TAP[2]), "198.51.100.200": ("-", "-"), "203.0.113.7": ("-", "-"), "10.77.2.2": ("1", TAP[2])}
+    assert hops("usual") == known
+    guests.router.ip("rule", "add", "fwmark", "7", "lookup", "100")
+    assert hops("ruled") == known | {"198.51.100.7": ("-", "-")}
+
+
 MAC = "0a:ff:ee:00:00:01"
 METADATA = {
     "/latest/dynamic/instance-identity/document": json.dumps(
