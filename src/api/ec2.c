@@ -24,6 +24,7 @@ struct parameter {
     const char *name; /* NULL ends a table */
     uint8_t type;     /* enum parameter_type */
     bool required;
+    bool ascii; /* a text has no other characters */
     unsigned list_max;
     size_t min, max; /* of a number; of the characters of a text */
     const char *words;
@@ -72,7 +73,7 @@ static const struct parameter create_flow_logs_parameters[] = {
     {"TagFieldSpecification.N.ResourceType", PARAMETER_CHOICE, .list_max = 3,
      .words = "network-interface|instance|auto-scaling-group"},
     {"TagFieldSpecification.N.TagKey.N", .list_max = 3, .min = 1, .max = 128},
-    {"ClientToken", .max = 64},
+    {"ClientToken", .max = 64, .ascii = true},
     DRY_RUN,
     {NULL},
 };
@@ -209,6 +210,13 @@ static bool name_matches(const char *pattern, const char *name, uint64_t *index)
     return !*pattern && !*name;
 }
 
+static bool has_beyond_ascii(const char *text)
+{
+    while (*text && !(*text & 0x80))
+        text++;
+    return *text;
+}
+
 static bool is_allowed(const struct parameter *row, const char *value)
 {
     size_t len = strlen(value);
@@ -221,7 +229,7 @@ static bool is_allowed(const struct parameter *row, const char *value)
     case PARAMETER_NUMBER:
         return num_parse_u64(value, len, row->max, &number) && number >= row->min;
     default:
-        return len >= row->min && len <= row->max;
+        return len >= row->min && len <= row->max && !(row->ascii && has_beyond_ascii(value));
     }
 }
 

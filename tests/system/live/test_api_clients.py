@@ -300,6 +300,7 @@ def mistakes(store):
         (first | {"DestinationOptions": options}, "FlowLogAlreadyExists"),
         ({"ClientToken": "a token"}, "IdempotentParameterMismatch"),
         ({"ClientToken": "x" * 65}, "InvalidParameterValue"),
+        ({"ClientToken": "\u00e9"}, "InvalidParameterValue"),
         ({"ResourceIds": ["vpc-none"]}, "InvalidVpcID.NotFound"),
         ({"ResourceIds": ["subnet-00c"]}, "InvalidVpcID.Malformed"),
         ({"ResourceType": "Subnet", "ResourceIds": ["subnet-9"]}, "InvalidSubnetID.NotFound"),
