@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The EC2 API as boto3 and the aws command use it: flow logs made, described, deleted, and what they deliver."""
 
+import contextlib
 import datetime
+import itertools
 import json
 import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
+import botocore.exceptions
 import botocore.parsers
 import pytest
 
@@ -233,6 +237,32 @@ def test_store_that_is_damaged(world):
         assert any(damage == aside.read_bytes() for aside in daemon.state.glob("flow-logs.json.wrong-*"))
         ec2.create_flow_logs(**wanted(daemon))
         daemon.stop()
+
+
+def test_killed_while_flow_logs_are_made(world):
+    """What was answered is there after the kill, and its token is known; nothing more than the one under way is."""
+    daemon, ec2 = world
+    answered = {}
+
+    def create(number):
+        return ec2.create_flow_logs(**wanted(daemon, f"k{number}", ClientToken=f"t{number}"))["FlowLogIds"][0]
+
+    def create_all():
+        with contextlib.suppress(botocore.exceptions.BotoCoreError):
+            for number in itertools.count():
+                answered[number] = create(number)
+
+    thread = threading.Thread(target=create_all)
+    thread.start()
+    lab.wait_for(lambda: len(answered) >= 23, what="some flow logs")
+    daemon.kill()
+    thread.join()
+    daemon.start()
+    ids = set(ec2.ids())
+    assert set(answered.values()) < ids and len(ids) <= len(answered) + 2  # one is declared
+    assert {number: create(number) for number in answered} == answered
+    assert set(ec2.ids()) == ids
+    daemon.stop()
 
 
 def test_access_keys(world):

@@ -53,30 +53,38 @@ def documents(number):
                                              "Ipv6CidrBlock": f"2001:db8:{number}::/56",
                                              **state("Ipv6CidrBlockState", ("associated", "failing")[number])}]},
         "Subnets": {
-            "SubnetId": subnet, "VpcId": vpc, "CidrBlock": f"10.{number}.1.0/24", "AvailabilityZone": f"eu-central-1{'ab'[number]}",
+            "SubnetId": subnet, "VpcId": vpc, "CidrBlock": f"10.{number}.1.0/24",
+            "AvailabilityZone": f"eu-central-1{'ab'[number]}",
             "AvailabilityZoneId": f"euc1-az{number}", "AvailableIpAddressCount": 250 + number, "DefaultForAz": flag,
             "MapPublicIpOnLaunch": flag, "MapCustomerOwnedIpOnLaunch": flag, "CustomerOwnedIpv4Pool": f"coip-{number}",
             "EnableDns64": flag, "Ipv6Native": flag, "EnableLniAtDeviceIndex": 1 + number,
             "State": ("available", "pending")[number], "OwnerId": f"{number}" * 12, "Tags": tagged(f"s{number}"),
-            "SubnetArn": f"arn:aws:ec2:eu-central-1:1:subnet/{subnet}", "OutpostArn": f"arn:aws:outposts:eu:1:outpost/op-{number}",
-            "Ipv6CidrBlockAssociationSet": [{"AssociationId": f"subnet-6-assoc-{number}", "Ipv6CidrBlock": f"2001:db8:{number}::/64",
+            "SubnetArn": f"arn:aws:ec2:eu-central-1:1:subnet/{subnet}",
+            "OutpostArn": f"arn:aws:outposts:eu:1:outpost/op-{number}",
+            "Ipv6CidrBlockAssociationSet": [{"AssociationId": f"subnet-6-assoc-{number}",
+                                             "Ipv6CidrBlock": f"2001:db8:{number}::/64",
                                              **state("Ipv6CidrBlockState", ("associated", "failing")[number])}],
             "PrivateDnsNameOptionsOnLaunch": {"HostnameType": ("ip-name", "resource-name")[number],
-                                              "EnableResourceNameDnsARecord": flag, "EnableResourceNameDnsAAAARecord": flag}},
+                                              "EnableResourceNameDnsARecord": flag,
+                                              "EnableResourceNameDnsAAAARecord": flag}},
         "NetworkInterfaces": {
             "NetworkInterfaceId": f"eni-0{number}c", "VpcId": vpc, "SubnetId": subnet, "OwnerId": f"{number}" * 12,
             "AvailabilityZone": f"eu-central-1{'ab'[number]}", "AvailabilityZoneId": f"euc1-az{number}",
             "Description": f"the {number}th", "InterfaceType": ("interface", "nat_gateway")[number],
-            "MacAddress": f"0a:00:00:00:00:0{number}", "PrivateDnsName": f"ip-{number}", "PrivateIpAddress": f"10.{number}.1.5",
-            "RequesterId": f"requester{number}", "RequesterManaged": flag, "SourceDestCheck": flag, "Status": ("in-use", "available")[number],
+            "MacAddress": f"0a:00:00:00:00:0{number}", "PrivateDnsName": f"ip-{number}",
+            "PrivateIpAddress": f"10.{number}.1.5",
+            "RequesterId": f"requester{number}", "RequesterManaged": flag, "SourceDestCheck": flag,
+            "Status": ("in-use", "available")[number],
             "Operator": {"Managed": flag, "Principal": f"p{number}.amazonaws.com"}, "TagSet": tagged(f"e{number}"),
             "Groups": [{"GroupId": f"sg-{number}", "GroupName": f"group {number}"}],
             "Ipv6Addresses": [{"Ipv6Address": f"2001:db8:{number}::5"}],
-            "Association": {"AllocationId": f"eipalloc-{number}", "AssociationId": f"eipassoc-{number}", "IpOwnerId": f"owner{number}",
+            "Association": {"AllocationId": f"eipalloc-{number}", "AssociationId": f"eipassoc-{number}",
+                            "IpOwnerId": f"owner{number}",
                             "PublicDnsName": f"ec2-{number}", "PublicIp": f"203.0.113.{number}"},
             "PrivateIpAddresses": [{"Primary": flag, "PrivateIpAddress": f"10.{number}.1.5",
                                     "Association": {"IpOwnerId": f"owner{number}", "PublicIp": f"203.0.113.{number}"}}],
-            "Attachment": {"AttachTime": f"2021-02-0{1 + number}T03:04:05.000Z", "AttachmentId": f"eni-attach-{number}", "DeleteOnTermination": flag,
+            "Attachment": {"AttachTime": f"2021-02-0{1 + number}T03:04:05.000Z", "AttachmentId": f"eni-attach-{number}",
+                           "DeleteOnTermination": flag,
                            "DeviceIndex": number, "InstanceId": f"i-0{number}c", "InstanceOwnerId": f"io{number}",
                            "Status": ("attached", "detaching")[number]}},
         "SecurityGroups": {
@@ -84,24 +92,35 @@ def documents(number):
             "OwnerId": f"{number}" * 12, "Tags": tagged(f"g{number}"), "IpPermissions": [permission(number)],
             "IpPermissionsEgress": [permission(1 - number)]},
         "NetworkAcls": {
-            "NetworkAclId": f"acl-{number}", "VpcId": vpc, "IsDefault": flag, "OwnerId": f"{number}" * 12, "Tags": tagged(f"a{number}"),
-            "Associations": [{"NetworkAclAssociationId": f"aclassoc-{number}", "NetworkAclId": f"acl-{number}", "SubnetId": subnet}],
-            "Entries": [{"RuleNumber": 90 + number, "Egress": flag, "Protocol": ("6", "17")[number], "CidrBlock": f"10.{number}.0.0/16",
+            "NetworkAclId": f"acl-{number}", "VpcId": vpc, "IsDefault": flag, "OwnerId": f"{number}" * 12,
+            "Tags": tagged(f"a{number}"),
+            "Associations": [{"NetworkAclAssociationId": f"aclassoc-{number}", "NetworkAclId": f"acl-{number}",
+                              "SubnetId": subnet}],
+            "Entries": [{"RuleNumber": 90 + number, "Egress": flag, "Protocol": ("6", "17")[number],
+                         "CidrBlock": f"10.{number}.0.0/16",
                          "RuleAction": ("deny", "allow")[number], "PortRange": {"From": 20 + number, "To": 30 + number}},
                         {"RuleNumber": 92 + number, "Egress": flag, "Protocol": ("58", "1")[number],
                          "RuleAction": ("deny", "allow")[number], "Ipv6CidrBlock": f"2001:db8:{number}::/48",
                          "IcmpTypeCode": {"Type": 128 + number, "Code": number}}]},
         "RouteTables": {
-            "RouteTableId": f"rtb-{number}", "VpcId": vpc, "OwnerId": f"{number}" * 12, "Tags": tagged(f"r{number}"), "PropagatingVgws": [],
-            "Associations": [{"RouteTableAssociationId": f"rtbassoc-{number}", "RouteTableId": f"rtb-{number}", "Main": flag,
-                              "SubnetId": subnet, "GatewayId": f"igw-9{number}", "AssociationState": {"State": "associated"}}],
+            "RouteTableId": f"rtb-{number}", "VpcId": vpc, "OwnerId": f"{number}" * 12, "Tags": tagged(f"r{number}"),
+            "PropagatingVgws": [],
+            "Associations": [{"RouteTableAssociationId": f"rtbassoc-{number}", "RouteTableId": f"rtb-{number}",
+                              "Main": flag,
+                              "SubnetId": subnet, "GatewayId": f"igw-9{number}",
+                              "AssociationState": {"State": "associated"}}],
             "Routes": [{"DestinationCidrBlock": f"10.{50 + at}.{number}.0/24", target: f"{prefix}{number}",
-                        "Origin": ("CreateRoute", "EnableVgwRoutePropagation")[number], "State": ("active", "blackhole")[number]}
-                       for at, (target, prefix) in enumerate((("GatewayId", "igw-"), ("NatGatewayId", "nat-"), ("InstanceId", "i-"),
-                                                              ("TransitGatewayId", "tgw-"), ("VpcPeeringConnectionId", "pcx-"),
+                        "Origin": ("CreateRoute", "EnableVgwRoutePropagation")[number],
+                        "State": ("active", "blackhole")[number]}
+                       for at, (target, prefix) in enumerate((("GatewayId", "igw-"), ("NatGatewayId", "nat-"),
+                                                              ("InstanceId", "i-"),
+                                                              ("TransitGatewayId", "tgw-"),
+                                                              ("VpcPeeringConnectionId", "pcx-"),
                                                               ("EgressOnlyInternetGatewayId", "eigw-")))] + [
-                {"DestinationIpv6CidrBlock": f"2001:db8:{number}::/48", "GatewayId": f"vgw-{number}", "State": ("active", "blackhole")[number]},
-                {"DestinationPrefixListId": f"pl-{number}", "GatewayId": f"vpce-{number}", "State": ("active", "blackhole")[number]}]},
+                {"DestinationIpv6CidrBlock": f"2001:db8:{number}::/48", "GatewayId": f"vgw-{number}",
+                 "State": ("active", "blackhole")[number]},
+                {"DestinationPrefixListId": f"pl-{number}", "GatewayId": f"vpce-{number}",
+                 "State": ("active", "blackhole")[number]}]},
     }
     return {kind: [one] for kind, one in kinds.items()}
 
@@ -121,9 +140,11 @@ FILTERS = {
         "ipv6-cidr-block-association.state": "associated", "is-default": "true", "owner-id": "0" * 12, "state": "avail*",
         "tag:Name": "v0", "tag-key": "Name"}),
     "DescribeSubnets": ("Subnets", "SubnetId", "subnet-00c", {
-        "subnet-id": "subnet-00c", "vpc-id": "vpc-00c", "cidr-block": "10.0.1.0/24", "cidr": "10.0.1.0/24", "cidrBlock": "10.0.1.0/24",
+        "subnet-id": "subnet-00c", "vpc-id": "vpc-00c", "cidr-block": "10.0.1.0/24", "cidr": "10.0.1.0/24",
+        "cidrBlock": "10.0.1.0/24",
         "availability-zone": "eu-central-1a", "availabilityZone": "eu-central-1a", "availability-zone-id": "euc1-az0",
-        "available-ip-address-count": "250", "customer-owned-ipv4-pool": "coip-0", "default-for-az": "true", "enable-dns64": "true",
+        "available-ip-address-count": "250", "customer-owned-ipv4-pool": "coip-0", "default-for-az": "true",
+        "enable-dns64": "true",
         "enable-lni-at-device-index": "1", "ipv6-cidr-block-association.ipv6-cidr-block": "2001:db8:0::/64",
         "ipv6-cidr-block-association.association-id": "subnet-6-assoc-0", "ipv6-cidr-block-association.state": "associated",
         "ipv6-native": "true", "map-customer-owned-ip-on-launch": "true", "map-public-ip-on-launch": "true",
@@ -133,15 +154,18 @@ FILTERS = {
         "subnet-arn": "*/subnet-00c", "tag:Name": "s0", "tag-key": "Name"}),
     "DescribeNetworkInterfaces": ("NetworkInterfaces", "NetworkInterfaceId", "eni-00c", {
         "network-interface-id": "eni-00c", "vpc-id": "vpc-00c", "subnet-id": "subnet-00c", "owner-id": "0" * 12,
-        "addresses.association.owner-id": "owner0", "addresses.association.public-ip": "203.0.113.0", "addresses.primary": "true",
-        "addresses.private-ip-address": "10.0.1.5", "association.allocation-id": "eipalloc-0", "association.association-id": "eipassoc-0",
+        "addresses.association.owner-id": "owner0", "addresses.association.public-ip": "203.0.113.0",
+        "addresses.primary": "true",
+        "addresses.private-ip-address": "10.0.1.5", "association.allocation-id": "eipalloc-0",
+        "association.association-id": "eipassoc-0",
         "association.ip-owner-id": "owner0", "association.public-dns-name": "ec2-0", "association.public-ip": "203.0.113.0",
         "attachment.attach-time": "2021-02-01T03:04:05.000Z", "attachment.attachment-id": "eni-attach-0",
         "attachment.delete-on-termination": "true", "attachment.device-index": "0", "attachment.instance-id": "i-00c",
         "attachment.instance-owner-id": "io0", "attachment.status": "attached", "availability-zone": "eu-central-1a",
         "availability-zone-id": "euc1-az0", "description": "the 0?h", "group-id": "sg-0", "group-name": "group 0",
         "interface-type": "interface", "ipv6-addresses.ipv6-address": "2001:db8:0::5", "mac-address": "0a:00:00:00:00:00",
-        "operator.managed": "true", "operator.principal": "p0.*", "private-dns-name": "ip-0", "private-ip-address": "10.0.1.5",
+        "operator.managed": "true", "operator.principal": "p0.*", "private-dns-name": "ip-0",
+        "private-ip-address": "10.0.1.5",
         "requester-id": "requester0", "requester-managed": "true", "source-dest-check": "true", "status": "in-use",
         "tag:Name": "e0", "tag-key": "Name"}),
     "DescribeSecurityGroups": ("SecurityGroups", "GroupId", "sg-0", {
@@ -149,14 +173,17 @@ FILTERS = {
         "tag:Name": "g0", "tag-key": "Name", **{f"ip-permission.{name}": value for name, value in RULES.items()},
         **{f"egress.ip-permission.{name}": value for name, value in OTHER_RULES.items()}}),
     "DescribeNetworkAcls": ("NetworkAcls", "NetworkAclId", "acl-0", {
-        "network-acl-id": "acl-0", "vpc-id": "vpc-00c", "owner-id": "0" * 12, "default": "true", "tag:Name": "a0", "tag-key": "Name",
-        "association.association-id": "aclassoc-0", "association.network-acl-id": "acl-0", "association.subnet-id": "subnet-00c",
+        "network-acl-id": "acl-0", "vpc-id": "vpc-00c", "owner-id": "0" * 12, "default": "true", "tag:Name": "a0",
+        "tag-key": "Name",
+        "association.association-id": "aclassoc-0", "association.network-acl-id": "acl-0",
+        "association.subnet-id": "subnet-00c",
         "entry.cidr": "10.0.0.0/16", "entry.ipv6-cidr": "2001:db8:0::/48", "entry.egress": "true", "entry.icmp.code": "0",
         "entry.icmp.type": "128", "entry.port-range.from": "20", "entry.port-range.to": "30", "entry.protocol": "6",
         "entry.rule-action": "deny", "entry.rule-number": "90"}),
     "DescribeRouteTables": ("RouteTables", "RouteTableId", "rtb-0", {
         "route-table-id": "rtb-0", "vpc-id": "vpc-00c", "owner-id": "0" * 12, "association.gateway-id": "igw-90",
-        "association.main": "true", "association.route-table-association-id": "rtbassoc-0", "association.route-table-id": "rtb-0",
+        "association.main": "true", "association.route-table-association-id": "rtbassoc-0",
+        "association.route-table-id": "rtb-0",
         "association.subnet-id": "subnet-00c", "route.destination-cidr-block": "10.50.0.0/24",
         "route.destination-ipv6-cidr-block": "2001:db8:0::/48", "route.destination-prefix-list-id": "pl-0",
         "route.egress-only-internet-gateway-id": "eigw-0", "route.gateway-id": "igw-0", "route.instance-id": "i-0",
@@ -164,10 +191,12 @@ FILTERS = {
         "route.origin": "CreateRoute", "route.state": "active", "tag:Name": "r0", "tag-key": "Name"}),
 }
 # Of flow log 0, as made below; {} stands for its id.
-FLOW_LOG_FILTERS = {"deliver-log-status": "SUCCESS", "log-destination-type": "s3", "flow-log-id": "{}", "log-group-name": "/made/*",
+FLOW_LOG_FILTERS = {"deliver-log-status": "SUCCESS", "log-destination-type": "s3", "flow-log-id": "{}",
+                    "log-group-name": "/made/*",
                     "resource-id": "vpc-00c", "traffic-type": "REJECT", "tag:Name": "first", "tag-key": "Name"}
 TAG_FILTERS = {"key": "Name", "resource-id": "{}", "resource-type": "vpc-flow-log", "value": "fir??"}
-SHARED = {"tag-key", "interface-type", "status", "state", "addresses.primary", "source-dest-check", "attachment.status"}  # which resource 1, or the recorded interface, has as well
+SHARED = {"tag-key", "interface-type", "status", "state", "addresses.primary", "source-dest-check",
+          "attachment.status"}  # which resource 1, or the recorded interface, has as well
 
 
 class Table:
@@ -196,7 +225,8 @@ class Table:
             self.call(operation, "InvalidNextToken", NextToken="nonsense")
             self.call(operation, MaxResults=5)
         for ids, code in (("VpcIds", "InvalidVpcID.NotFound"), ("SubnetIds", "InvalidSubnetID.NotFound"),
-                          ("NetworkInterfaceIds", "InvalidNetworkInterfaceID.NotFound"), ("NetworkAclIds", "InvalidNetworkAclID.NotFound"),
+                          ("NetworkInterfaceIds", "InvalidNetworkInterfaceID.NotFound"),
+                          ("NetworkAclIds", "InvalidNetworkAclID.NotFound"),
                           ("RouteTableIds", "InvalidRouteTableID.NotFound"), ("GroupIds", "InvalidGroup.NotFound")):
             operation, (_, _, key, _) = next(
                 (one, row) for one, row in FILTERS.items() if row[1] + "s" == ids)
@@ -211,16 +241,19 @@ class Table:
         self.call("DescribeRouteTables", MaxResults=5, NextToken={"$": [first, "NextToken"]})
 
     def flow_logs(self, store):
-        made = self.call("CreateFlowLogs", **wanted(store, "first", ClientToken="a token", TrafficType="REJECT", TagSpecifications=[
+        made = self.call("CreateFlowLogs", **wanted(store, "first", ClientToken="a token", TrafficType="REJECT",
+                                                    TagSpecifications=[
             {"ResourceType": "vpc-flow-log", "Tags": tagged("first")}], DestinationOptions={
                 "FileFormat": "parquet", "HiveCompatiblePartitions": True, "PerHourPartition": False}))
         again = self.call("CreateFlowLogs", **self.rows[made][1])
         first = {"$": [made, "FlowLogIds", 0]}
         group = self.call("CreateFlowLogs", ResourceType="Subnet", ResourceIds=["subnet-01c"], TrafficType="ALL",
                           LogGroupName="/made/group", DeliverLogsPermissionArn=ROLE, DeliverCrossAccountRole=ROLE)
-        some = self.call("CreateFlowLogs", **wanted(store, "some", ResourceType="NetworkInterface", LogFormat="${srcaddr} ${bytes}",
+        some = self.call("CreateFlowLogs", **wanted(store, "some", ResourceType="NetworkInterface",
+                                                    LogFormat="${srcaddr} ${bytes}",
                                                     ResourceIds=["eni-00c", "eni-none", "eni-01c"]))
-        bucket = self.call("CreateFlowLogs", **wanted(store, "", LogDestination="arn:aws:s3:::bucket/prefix/", ResourceIds=["vpc-01c"]))
+        bucket = self.call("CreateFlowLogs", **wanted(store, "", LogDestination="arn:aws:s3:::bucket/prefix/",
+                                                      ResourceIds=["vpc-01c"]))
         stream = self.call("CreateFlowLogs", **wanted(
             store, "", LogDestinationType="kinesis-data-firehose", ResourceIds=["vpc-01c"],
             LogDestination=f"arn:aws:firehose:eu-central-1:{OWNER}:deliverystream/s"))
@@ -233,24 +266,28 @@ class Table:
                                                            {"Name": "flow-log-id", "Values": [place]}])
             self.call("DescribeFlowLogs", [], Filter=[{"Name": name, "Values": ["no such"]}])
         for name, value in TAG_FILTERS.items():
-            self.call("DescribeTags", [first], Filters=[{"Name": name, "Values": ["no such", first if value == "{}" else value]}])
+            self.call("DescribeTags", [first], Filters=[{"Name": name, "Values": ["no such",
+                first if value == "{}" else value]}])
             self.call("DescribeTags", [], Filters=[{"Name": name, "Values": ["no such"]}])
         self.mistakes(store, first)
         self.tags(first)
         integration = {"IntegrationResultS3DestinationArn": "arn:aws:s3:::r", "PartitionLoadFrequency": "daily"}
-        for flow_log, place, expected in ((bucket, "arn:aws:s3:::templates", None), (group, "arn:aws:s3:::templates", "InvalidParameter"),
+        for flow_log, place, expected in ((bucket, "arn:aws:s3:::templates", None), (group, "arn:aws:s3:::templates",
+            "InvalidParameter"),
                                           (bucket, "templates", "InvalidParameter")):
             self.call("GetFlowLogsIntegrationTemplate", expected, FlowLogId={"$": [flow_log, "FlowLogIds", 0]},
                       ConfigDeliveryS3DestinationArn=place, IntegrateServices={"AthenaIntegrations": [integration]})
         self.call("DeleteFlowLogs", "DryRunOperation", FlowLogIds=[first], DryRun=True)
-        self.call("DeleteFlowLogs", FlowLogIds=["fl-none", *({"$": [one, "FlowLogIds", 0]} for one in (made, group, some, bucket, stream)),
+        self.call("DeleteFlowLogs", FlowLogIds=["fl-none", *({"$": [one, "FlowLogIds", 0]} for one in (made, group, some,
+            bucket, stream)),
                                                 {"$": [some, "FlowLogIds", 1]}])
         self.call("DeleteFlowLogs", "InvalidFlowLogId.NotFound", FlowLogIds=[first])
         return made, again
 
     def tags(self, first):
         self.call("CreateTags", Resources=[first], Tags=[{"Key": "b", "Value": "c"}, {"Key": "d", "Value": ""}])
-        self.call("CreateTags", "TagLimitExceeded", Resources=[first], Tags=[{"Key": f"k{n}", "Value": ""} for n in range(50)])
+        self.call("CreateTags", "TagLimitExceeded", Resources=[first], Tags=[{"Key": f"k{n}",
+            "Value": ""} for n in range(50)])
         self.call("CreateTags", "InvalidID", Resources=["vpc-00c"], Tags=[{"Key": "a", "Value": "b"}])
         self.call("CreateTags", "InvalidFlowLogId.NotFound", Resources=["fl-none"], Tags=[{"Key": "a", "Value": "b"}])
         self.call("CreateTags", "DryRunOperation", Resources=[first], Tags=[{"Key": "a", "Value": "b"}], DryRun=True)
@@ -280,7 +317,8 @@ class Table:
         fields = [{"ResourceType": kind, "TagKeys": ["Team", "Stage"]} for kind in ("instance", "network-interface")]
         made = self.call("CreateFlowLogs", **wanted(store, "tags", TagFieldSpecifications=fields))
         self.call("DescribeFlowLogs", FlowLogIds=[{"$": [made, "FlowLogIds", 0]}])
-        for wrong in ([{"ResourceType": "instance", "TagKeys": ["a", "b", "c"]}], [{"ResourceType": "vpc", "TagKeys": ["a"]}], fields[:1] * 2):
+        for wrong in ([{"ResourceType": "instance", "TagKeys": ["a", "b", "c"]}], [{"ResourceType": "vpc",
+            "TagKeys": ["a"]}], fields[:1] * 2):
             self.call("CreateFlowLogs", "InvalidParameterValue", **wanted(store, "wrong", TagFieldSpecifications=wrong))
         self.call("DeleteFlowLogs", FlowLogIds=[{"$": [made, "FlowLogIds", 0]}])
 
@@ -329,8 +367,10 @@ def mistakes(store):
         (cloudwatch | {"LogGroupName": "g", "LogDestination": "arn:aws:logs:eu-central-1:1:log-group:g",
                        "DeliverLogsPermissionArn": ROLE}, "InvalidParameterCombination"),
         (firehose | {"LogDestination": "arn:aws:s3:::b"}, "InvalidParameter"),
-        (firehose | {"LogDestination": "arn:aws:firehose:e:1:deliverystream/s", "DestinationOptions": options}, "InvalidParameter"),
-        ({"TagSpecifications": [{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "aws:x", "Value": ""}]}]}, "InvalidParameterValue"),
+        (firehose | {"LogDestination": "arn:aws:firehose:e:1:deliverystream/s", "DestinationOptions": options},
+         "InvalidParameter"),
+        ({"TagSpecifications": [{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "aws:x", "Value": ""}]}]},
+         "InvalidParameterValue"),
         ({"TagSpecifications": [{"ResourceType": "vpc", "Tags": tagged("x")}]}, "InvalidParameterValue"),
         ({"DryRun": True}, "DryRunOperation"),
         ({"DryRun": True, "ResourceIds": ["vpc-none"]}, "InvalidVpcID.NotFound"),
@@ -365,10 +405,13 @@ def by_boto3(daemon, rows, key):
 def in_process(*command):
     """A client that is a program, which is given all calls at once."""
     def run(daemon, rows, key):
-        settings = [f"AWS_ACCESS_KEY_ID={key['aws_access_key_id']}", f"AWS_SECRET_ACCESS_KEY={key['aws_secret_access_key']}",
-                    "AWS_DEFAULT_REGION=eu-central-1", "AWS_REGION=eu-central-1", "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=",
+        settings = [f"AWS_ACCESS_KEY_ID={key['aws_access_key_id']}",
+                    f"AWS_SECRET_ACCESS_KEY={key['aws_secret_access_key']}",
+                    "AWS_DEFAULT_REGION=eu-central-1", "AWS_REGION=eu-central-1", "AWS_EC2_METADATA_DISABLED=true",
+                    "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=",
                     "AWS_CONFIG_FILE=/dev/null"]
-        return json.loads(daemon.namespace.run("env", *settings, *map(str, command), URL, stdin=json.dumps(rows), timeout=120))
+        return json.loads(daemon.namespace.run("env", *settings, *map(str, command), URL, stdin=json.dumps(rows),
+                                               timeout=120))
 
     return run
 
@@ -381,7 +424,8 @@ CLIENTS = {
     "aws of Debian": in_process("/usr/bin/python3", AWS_CALLS),
 }
 NOTHING = "there is no such member"
-YOUNGER = {".NetworkInterfaces.AvailabilityZoneId", ".NetworkInterfaces.Operator"}  # members that are younger than the SDK for JavaScript or than Debian's command
+YOUNGER = {".NetworkInterfaces.AvailabilityZoneId",
+           ".NetworkInterfaces.Operator"}  # members that are younger than the SDK for JavaScript or than Debian's command
 KNOW_TAG_FIELDS = ("boto3", "aws")  # which are younger than they
 ANYBODY = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
 
@@ -480,7 +524,8 @@ def test_every_call_by_every_client(world):
 
 def test_rights_by_every_client(world):
     """A key that may read, one that is not known, and DryRun, which asks for the right too."""
-    made = subprocess.run([BUILD / "flowlog", "access-key", "create", "--rights", "read", "--state", world.state, "-o", "json"],
+    made = subprocess.run([BUILD / "flowlog", "access-key", "create", "--rights", "read", "--state", world.state, "-o",
+                           "json"],
                           capture_output=True, text=True, timeout=20, check=True)
     key = json.loads(made.stdout)
     table = Table()
@@ -497,7 +542,8 @@ def test_rights_by_every_client(world):
 
 def test_table_has_every_filter():
     """The filters that AWS documents, by botocore's model of the service, are those of the table."""
-    model = json.loads(gzip.decompress((pathlib.Path(botocore.__file__).parent / "data/ec2/2016-11-15/service-2.json.gz").read_bytes()))
+    path = pathlib.Path(botocore.__file__).parent / "data" / "ec2" / "2016-11-15" / "service-2.json.gz"
+    model = json.loads(gzip.decompress(path.read_bytes()))
     tables = {operation: row[3] for operation, row in FILTERS.items()} | {
         "DescribeFlowLogs": FLOW_LOG_FILTERS, "DescribeTags": TAG_FILTERS}
     for operation, filters in tables.items():

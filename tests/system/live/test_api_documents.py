@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API describes of the documents of topology.documents is what they say, to the last member."""
+"""What the API describes of the documents of topology.documents is what they say, to the last member. Filters: see
+test_api_clients.py."""
 
 import json
 import signal
@@ -108,36 +109,4 @@ def test_as_the_documents_say(described):
     lab.wait_for(lambda: "reloaded: " in daemon.log(), what="a reload")
     assert "Vpcs.json: line 1" in daemon.log()
     assert ec2.describe_security_groups(GroupNames=["group 9"])["SecurityGroups"] == [group(9)]
-    daemon.stop()
-
-
-def test_every_filter_of_the_documents(described):
-    daemon, ec2, _ = described(DOCUMENTS)
-
-    def found(kind, *filters):
-        call, key, _, _ = KINDS[kind]
-        answer = getattr(ec2, call)(Filters=[{"Name": name, "Values": values} for name, values in filters])
-        return [one[key] for one in answer[kind]]
-
-    cases = [
-        ("SecurityGroups", [("ip-permission.cidr", ["0.0.0.0/0"])], ["sg-1"]),
-        ("SecurityGroups", [("egress.ip-permission.cidr", ["0.0.0.0/0"]), ("egress.ip-permission.to-port", ["444"])], ["sg-3"]),
-        ("SecurityGroups", [("ip-permission.from-port", ["22", "53"])], ["sg-1", "sg-2"]),
-        ("SecurityGroups", [("ip-permission.protocol", ["u*"]), ("ip-permission.group-id", ["sg-1"])], ["sg-2"]),
-        ("SecurityGroups", [("ip-permission.prefix-list-id", ["pl-1"])], ["sg-2"]),
-        ("SecurityGroups", [("ip-permission.ipv6-cidr", ["2001:db8::/32"]), ("vpc-id", ["vpc-0d"])], ["sg-1", "sg-2"]),
-        ("SecurityGroups", [("group-name", ["group ?"]), ("description", ["*1th"])], ["sg-1"]),
-        ("SecurityGroups", [("tag:Name", ["a & b"])], ["sg-1"]),
-        ("NetworkAcls", [("entry.rule-action", ["deny"]), ("entry.port-range.to", ["30"])], ["acl-1"]),
-        ("NetworkAcls", [("entry.icmp.type", ["8"]), ("entry.icmp.code", ["-1"]), ("default", ["true"])], ["acl-1"]),
-        ("NetworkAcls", [("association.subnet-id", ["subnet-0x"])], []),
-        ("NetworkAcls", [("entry.rule-number", ["32767"]), ("entry.egress", ["true"])], ["acl-1"]),
-        ("RouteTables", [("route.gateway-id", ["igw-1"])], ["rtb-0"]),
-        ("RouteTables", [("association.main", ["true"])], ["rtb-0"]),
-        ("RouteTables", [("route.state", ["blackhole"]), ("route-table-id", ["rtb-[34]", "rtb-5"])], ["rtb-5"]),
-        ("Subnets", [("availability-zone-id", ["euc1-az2"])], ["subnet-0d"]),
-        ("Vpcs", [("is-default", ["false"]), ("cidr", ["10.5.*"])], ["vpc-0d"]),
-    ]
-    for kind, filters, expected in cases:
-        assert found(kind, *filters) == expected, (kind, filters)
     daemon.stop()
