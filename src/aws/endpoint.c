@@ -78,6 +78,8 @@ int endpoint_resolve(struct endpoint *ret, const char *service, const char *regi
     const struct partition *partition = find_partition(region);
     bool is_s3 = strcmp(service, "s3") == 0;
     struct endpoint endpoint = {.scheme = "https"};
+    if (!region[0])
+        return fault_set(fault, -EINVAL, "no region is given: name one, also by AWS_REGION, or an endpoint");
     if (!partition)
         return fault_set(fault, -EINVAL,
                          "'%s' is no region of AWS: give the destination's region, or an endpoint", region);

@@ -106,7 +106,11 @@ static void test_regions(void **state)
     assert_string_equal(endpoint_partition("cn-northwest-1"), "aws-cn");
     assert_string_equal(endpoint_partition("local"), "aws");
     struct endpoint endpoint;
-    assert_int_equal(endpoint_resolve(&endpoint, "s3", "local", false, false, NULL), -EINVAL);
+    struct fault fault = {0};
+    assert_int_equal(endpoint_resolve(&endpoint, "s3", "local", false, false, &fault), -EINVAL);
+    assert_non_null(strstr(fault.text, "'local' is no region"));
+    assert_int_equal(endpoint_resolve(&endpoint, "s3", "", false, false, &fault), -EINVAL);
+    assert_non_null(strstr(fault.text, "no region is given"));
 }
 
 static void test_bucket_names(void **state)
