@@ -50,14 +50,17 @@ struct line_plan {
     int start, end; /* positions of the times, the last of several; -1: none */
 };
 
-/*
- * Takes the line that begins there if it is a usual one: 1 when it became a row, 0 when it lies outside of
- * the time, -1 when it is not usual. *ret_next is behind its newline, but for -1.
- */
-int line_take_usual(const struct line_scanner *scanner, const char *line, struct line_columns *columns,
-                    const char **ret_next);
+/* Takes lines of the block as long as they are usual ones and there is room; false at one that is not. */
+bool line_take_usual(const struct line_scanner *scanner, struct line_block *block,
+                     struct line_columns *columns);
 
-/* Whether this processor can do that. */
+/*
+ * The first line from the one at `at` on that begins with a lower-case letter, as header lines do; `end`,
+ * which is behind a newline, where there is none. Adds the number of lines before it to *lines.
+ */
+const char *line_find_lower(const char *at, const char *end, uint64_t *lines);
+
+/* Whether this processor can do these. */
 bool line_can_take_usual(void);
 
 static inline bool line_is_in_time(const struct line_scanner *scanner, uint64_t start_s, uint64_t end_s)

@@ -259,22 +259,20 @@ static bool take_usual(struct line_scanner *scanner, struct line_block *block, s
 {
     if (scanner->is_first)
         return false; /* it may be a header line, whatever its first word */
-    while (block->at < block->end && columns->rows < columns->max) {
-        const char *next;
-        int r = line_take_usual(scanner, block->at, columns, &next);
-        if (r < 0)
-            return false;
-        scanner->had_record = true;
-        columns->rows += (uint32_t)r;
-        block->at = next;
-        block->line++;
-    }
-    return true;
+    uint64_t line = block->line;
+    bool all = line_take_usual(scanner, block, columns);
+    scanner->had_record |= block->line > line;
+    return all;
+}
+
+static bool use_vectors(void)
+{
+    return line_can_take_usual() && !atomic_load_explicit(&vectors_off, memory_order_relaxed);
 }
 
 void line_scanner_take(struct line_scanner *scanner, struct line_block *block, struct line_columns *columns)
 {
-    bool vectors = line_can_take_usual() && !atomic_load_explicit(&vectors_off, memory_order_relaxed);
+    bool vectors = use_vectors();
     while (block->at < block->end && columns->rows < columns->max) {
         if (scanner->plan->columns != columns) {
             if (columns->rows > 0)
@@ -314,13 +312,17 @@ static void survey_line(struct line_survey *survey, const char *line, size_t len
 
 void line_survey(struct line_survey *ret, const char *at, const char *end, bool is_first)
 {
+    bool vectors = use_vectors();
     ret->lines = 0;
     ret->has_header = false;
     while (at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        size_t len = newline ? (size_t)(newline - at) : (size_t)(end - at);
-        survey_line(ret, at, len, &is_first);
+        if (vectors && !is_first)
+            at = line_find_lower(at, end, &ret->lines);
+        const char *newline = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+        if (!newline)
+            return;
+        survey_line(ret, at, (size_t)(newline - at), &is_first);
         ret->lines++;
-        at += len + 1;
+        at = newline + 1;
     }
 }

@@ -12,7 +12,7 @@
 #include "store/line_columns.h"
 
 #define LINE_LEN_MAX (1024 * 1024) /* record/input.h's bound */
-#define LINE_SLACK 64              /* bytes that may be read behind a block */
+#define LINE_SLACK 128             /* bytes that may be read behind a block */
 
 /* Whole lines, each with its newline; LINE_SLACK more bytes are readable. */
 struct line_block {
@@ -52,7 +52,8 @@ void line_scanner_take(struct line_scanner *scanner, struct line_block *block, s
 bool line_scanner_use_vectors(bool on);
 
 /* What a survey of a block finds: how many lines it has, and the format that its last header line gives.
- * `is_first`: the block is the beginning of a file. */
+ * `is_first`: the block is the beginning of a file. As in a line_block, each line has its newline, and
+ * LINE_SLACK more bytes are readable. */
 struct line_survey {
     uint64_t lines;
     bool has_header;

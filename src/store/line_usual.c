@@ -132,16 +132,19 @@ INLINE_VECTORS uint16_t *put_ends(uint16_t *ends, unsigned word, uint64_t spaces
     }
 }
 
-/* Finds the line's end and its values; false when the line is not usual. */
-INLINE_VECTORS bool find_shape(const char *line, unsigned count, struct shape *shape)
+/* Finds the line's end; false when that is too far away. The first two words are looked at in any case: most
+ * lines end in the second one. */
+INLINE_VECTORS bool find_end(const char *line, struct shape *shape)
 {
-    uint64_t newlines = 0;
-    unsigned word = 0;
-    for (; word < LINE_WORDS_MAX; word++) {
-        newlines = look_at_word(line + 64 * word, shape, word);
-        if (newlines)
-            break;
+    uint64_t first = look_at_word(line, shape, 0);
+    unsigned word = 1;
+    uint64_t newlines = look_at_word(line + 64, shape, 1);
+    if (first) {
+        word = 0;
+        newlines = first;
     }
+    while (!newlines && ++word < LINE_WORDS_MAX)
+        newlines = look_at_word(line + 64 * word, shape, word);
     if (!newlines)
         return false;
     unsigned len = 64 * word + (unsigned)_tzcnt_u64(newlines);
@@ -149,9 +152,15 @@ INLINE_VECTORS bool find_shape(const char *line, unsigned count, struct shape *s
     if (len > 0 && line[len - 1] == '\r')
         len--;
     cut_at(shape, len);
+    return true;
+}
+
+/* Finds where the values end; false when the line is not usual. */
+INLINE_VECTORS bool find_values(struct shape *shape, unsigned words, unsigned count)
+{
     uint64_t odd = 0;
     unsigned spaces = 0;
-    for (word = 0; word < shape->words; word++) {
+    for (unsigned word = 0; word < words; word++) {
         odd |= shape->odd[word];
         spaces += (unsigned)_mm_popcnt_u64(shape->spaces[word]);
     }
@@ -159,9 +168,9 @@ INLINE_VECTORS bool find_shape(const char *line, unsigned count, struct shape *s
         return false;
     uint16_t *ends = ENDS(shape);
     ends[-1] = UINT16_MAX;
-    for (word = 0; word < shape->words; word++)
+    for (unsigned word = 0; word < words; word++)
         ends = put_ends(ends, word, shape->spaces[word]);
-    *ends = (uint16_t)len;
+    *ends = (uint16_t)shape->len;
     return true;
 }
 
@@ -249,14 +258,15 @@ INLINE_VECTORS uint64_t bits_between(unsigned word, unsigned begin, unsigned end
 }
 
 /* In neighbours that hold numbers there are digits and spaces, and dashes by themselves. */
-INLINE_VECTORS bool is_run_usual(const char *line, const struct shape *shape, unsigned begin, unsigned end)
+INLINE_VECTORS bool is_run_usual(const char *line, const struct shape *shape, unsigned words, unsigned begin,
+                                 unsigned end)
 {
     uint64_t others = 0;
-    for (unsigned word = 0; word < shape->words; word++)
+    for (unsigned word = 0; word < words; word++)
         others |= shape->others[word] & bits_between(word, begin, end);
     if (!others)
         return true;
-    for (unsigned word = 0; word < shape->words; word++)
+    for (unsigned word = 0; word < words; word++)
         for (others = shape->others[word] & bits_between(word, begin, end); others;
              others = _blsr_u64(others))
             if (!is_dash(line, shape, 64 * word + (unsigned)_tzcnt_u64(others)))
@@ -284,18 +294,9 @@ INLINE_VECTORS __m256i is_hex(__m256i bytes)
                            at_most(_mm256_sub_epi8(lower, _mm256_set1_epi8('a')), _mm256_set1_epi8(5)));
 }
 
-INLINE_VECTORS bool is_ipv4(const char *at, unsigned len)
+/* The octets of a text with these three dots; NULL where one is empty or too long. */
+INLINE_VECTORS const struct octets *find_octets(unsigned dots, unsigned len)
 {
-    if (len > 15)
-        return false;
-    __m128i text = _mm_loadu_si128((const __m128i *)at);
-    __m128i digits = _mm_sub_epi8(text, _mm_set1_epi8('0'));
-    unsigned inside = (1U << len) - 1;
-    unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8('.'))) & inside;
-    unsigned good =
-        (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits));
-    if (((good | dots) & inside) != inside || _mm_popcnt_u32(dots) != 3)
-        return false;
     unsigned first = _tzcnt_u32(dots);
     unsigned second = _tzcnt_u32(_blsr_u32(dots));
     unsigned third = 31 - (unsigned)__builtin_clz(dots);
@@ -303,15 +304,39 @@ INLINE_VECTORS bool is_ipv4(const char *at, unsigned len)
     unsigned b = second - first - 2;
     unsigned c = third - second - 2;
     unsigned d = len - third - 2;
-    if (a > 2 || b > 2 || c > 2 || d > 2)
+    bool fits = (a <= 2) & (b <= 2) & (c <= 2) & (d <= 2);
+    return fits ? &octet_table[a * 27 + b * 9 + c * 3 + d] : NULL;
+}
+
+INLINE_VECTORS __m256i load_pair(const void *low, const void *high)
+{
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)low)),
+                                   _mm_loadu_si128((const __m128i *)high), 1);
+}
+
+/* Whether both are IPv4 addresses: a flow's two, mostly, so they are looked at together. */
+INLINE_VECTORS bool are_ipv4(const char *at, unsigned len, const char *other, unsigned other_len)
+{
+    if (len > 15 || other_len > 15)
         return false;
-    const struct octets *octets = &octet_table[a * 27 + b * 9 + c * 3 + d];
-    __m128i spread = _mm_shuffle_epi8(digits, _mm_loadu_si128((const __m128i *)octets->shuffle));
-    __m128i pairs = _mm_maddubs_epi16(spread, _mm_set1_epi32(0x00010a64)); /* times 100, 10, 1 */
-    __m128i values = _mm_madd_epi16(pairs, _mm_set1_epi16(1));
-    __m128i wrong = _mm_or_si128(_mm_cmpgt_epi32(values, _mm_set1_epi32(255)),
-                                 _mm_cmpgt_epi32(_mm_loadu_si128((const __m128i *)octets->least), values));
-    return _mm_movemask_epi8(wrong) == 0;
+    __m256i text = load_pair(at, other);
+    __m256i digits = _mm256_sub_epi8(text, _mm256_set1_epi8('0'));
+    unsigned inside = ((1U << len) - 1) | ((1U << other_len) - 1) << 16;
+    unsigned dots = (unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(text, _mm256_set1_epi8('.'))) & inside;
+    unsigned good = (unsigned)_mm256_movemask_epi8(at_most(digits, _mm256_set1_epi8(9)));
+    if (((good | dots) & inside) != inside || _mm_popcnt_u32(dots & 0xffff) != 3 ||
+        _mm_popcnt_u32(dots >> 16) != 3)
+        return false;
+    const struct octets *low = find_octets(dots & 0xffff, len);
+    const struct octets *high = find_octets(dots >> 16, other_len);
+    if (!low || !high)
+        return false;
+    __m256i spread = _mm256_shuffle_epi8(digits, load_pair(low->shuffle, high->shuffle));
+    __m256i pairs = _mm256_maddubs_epi16(spread, _mm256_set1_epi32(0x00010a64)); /* times 100, 10, 1 */
+    __m256i values = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    __m256i wrong = _mm256_or_si256(_mm256_cmpgt_epi32(values, _mm256_set1_epi32(255)),
+                                    _mm256_cmpgt_epi32(load_pair(low->least, high->least), values));
+    return _mm256_testz_si256(wrong, wrong);
 }
 
 /* Eight groups of at most four digits, or fewer with one "::"; a dotted part is not usual. */
@@ -334,14 +359,24 @@ INLINE_VECTORS bool is_ipv6(const char *at, unsigned len)
            (gap_count == 0 ? groups == 8 : gap_count == 1 && groups < 8);
 }
 
+INLINE_VECTORS bool is_address(const char *at, unsigned len)
+{
+    return is_ipv6(at, len) || (len == 1 && *at == '-') || are_ipv4(at, len, at, len);
+}
+
 INLINE_VECTORS bool are_addresses_usual(const struct line_plan *plan, const char *line,
                                         const struct shape *shape)
 {
-    for (unsigned i = 0; i < plan->addresses.count; i++) {
+    unsigned count = plan->addresses.count;
+    for (unsigned i = 0; i < count; i += 2) {
         unsigned position = plan->addresses.items[i].position;
+        unsigned other = plan->addresses.items[i + 1 < count ? i + 1 : i].position;
         const char *at = line + begin_of(shape, position);
+        const char *other_at = line + begin_of(shape, other);
         unsigned len = length_of(shape, position);
-        if (!is_ipv4(at, len) && !(len == 1 && *at == '-') && !is_ipv6(at, len))
+        unsigned other_len = length_of(shape, other);
+        if (!are_ipv4(at, len, other_at, other_len) &&
+            !(is_address(at, len) && is_address(other_at, other_len)))
             return false;
     }
     return true;
@@ -376,13 +411,15 @@ INLINE_VECTORS bool are_words_usual(const struct line_plan *plan, const char *li
     return true;
 }
 
-INLINE_VECTORS bool is_usual(const struct line_scanner *scanner, const char *line, const struct shape *shape)
+INLINE_VECTORS bool is_usual(const struct line_scanner *scanner, const char *line, struct shape *shape,
+                             unsigned words)
 {
     const struct line_plan *plan = scanner->plan;
-    if (!are_addresses_usual(plan, line, shape))
+    if (!find_values(shape, words, plan->count) || !are_addresses_usual(plan, line, shape))
         return false;
     for (unsigned i = 0; i < plan->run_count; i++)
-        if (!is_run_usual(line, shape, begin_of(shape, plan->runs[i].first), ENDS(shape)[plan->runs[i].last]))
+        if (!is_run_usual(line, shape, words, begin_of(shape, plan->runs[i].first),
+                          ENDS(shape)[plan->runs[i].last]))
             return false;
     if (!are_words_usual(plan, line, shape) || !are_within_bounds(plan, line, shape) ||
         !are_lengths_usual(scanner, line, shape))
@@ -425,33 +462,84 @@ INLINE_VECTORS void put_text(struct line_column *column, uint32_t row, const cha
 INLINE_VECTORS void put_values(const struct line_plan *plan, const char *line, const struct shape *shape,
                                struct line_columns *columns)
 {
+    const uint32_t row = columns->rows;
     for (unsigned i = 0; i < plan->wanted.count; i++) {
         const struct line_item *item = &plan->wanted.items[i];
         struct line_column *column = &columns->columns[item->column];
         const char *at = line + begin_of(shape, item->position);
         unsigned len = length_of(shape, item->position);
         if (len == 1 && *at == '-')
-            line_column_set_null(column, columns->rows);
+            line_column_set_null(column, row);
         else if (column->type == FIELD_INT64)
-            ((int64_t *)column->data)[columns->rows] = (int64_t)read_number(at, len);
+            ((int64_t *)column->data)[row] = (int64_t)read_number(at, len);
         else if (column->type == FIELD_INT32)
-            ((int32_t *)column->data)[columns->rows] = (int32_t)read_number(at, len);
+            ((int32_t *)column->data)[row] = (int32_t)read_number(at, len);
         else
-            put_text(column, columns->rows, at, len);
+            put_text(column, row, at, len);
     }
 }
 
-VECTORS int line_take_usual(const struct line_scanner *scanner, const char *line,
-                            struct line_columns *columns, const char **ret_next)
+/* 1 when the line became a row, 0 when it lies outside of the time, -1 when it is not usual. */
+INLINE_VECTORS int take_line(const struct line_scanner *scanner, const char *line,
+                             struct line_columns *columns, const char **ret_next)
 {
     struct shape shape;
-    if (!find_shape(line, scanner->plan->count, &shape) || !is_usual(scanner, line, &shape))
+    if (!find_end(line, &shape))
+        return -1;
+    /* Once more for the usual number of words, for which there are no loops then. */
+    if (shape.words == 2 ? !is_usual(scanner, line, &shape, 2)
+                         : !is_usual(scanner, line, &shape, shape.words))
         return -1;
     *ret_next = line + shape.next;
     if (!is_in_time(scanner, line, &shape))
         return 0;
     put_values(scanner->plan, line, &shape, columns);
     return 1;
+}
+
+VECTORS bool line_take_usual(const struct line_scanner *scanner, struct line_block *block,
+                             struct line_columns *columns)
+{
+    while (block->at < block->end && columns->rows < columns->max) {
+        int r = take_line(scanner, block->at, columns, &block->at);
+        if (r < 0)
+            return false;
+        columns->rows += (uint32_t)r;
+        block->line++;
+    }
+    return true;
+}
+
+/* The bits of the newlines among 64 bytes, and of lower-case letters. */
+INLINE_VECTORS uint64_t look_for_headers(const char *at, uint64_t *ret_lower)
+{
+    const __m256i low = _mm256_loadu_si256((const __m256i *)at);
+    const __m256i high = _mm256_loadu_si256((const __m256i *)(at + 32));
+    const __m256i a = _mm256_set1_epi8('a');
+    const __m256i letters = _mm256_set1_epi8('z' - 'a');
+    const __m256i newline = _mm256_set1_epi8('\n');
+    *ret_lower = join(at_most(_mm256_sub_epi8(low, a), letters), at_most(_mm256_sub_epi8(high, a), letters));
+    return join(_mm256_cmpeq_epi8(low, newline), _mm256_cmpeq_epi8(high, newline));
+}
+
+VECTORS const char *line_find_lower(const char *at, const char *end, uint64_t *lines)
+{
+    uint64_t begins = 1; /* a line begins with the first byte */
+    for (; at < end; at += 64) {
+        uint64_t lower;
+        uint64_t newlines = look_for_headers(at, &lower);
+        size_t left = (size_t)(end - at);
+        uint64_t inside = left < 64 ? _bzhi_u64(~0ULL, (unsigned)left) : ~0ULL;
+        uint64_t found = (newlines << 1 | begins) & lower & inside;
+        if (found) {
+            unsigned before = (unsigned)_tzcnt_u64(found);
+            *lines += (uint64_t)_mm_popcnt_u64(_bzhi_u64(newlines, before));
+            return at + before;
+        }
+        *lines += (uint64_t)_mm_popcnt_u64(newlines & inside);
+        begins = newlines >> 63;
+    }
+    return end;
 }
 #else
 
@@ -460,10 +548,15 @@ bool line_can_take_usual(void)
     return false;
 }
 
-int line_take_usual(const struct line_scanner *scanner, const char *line, struct line_columns *columns,
-                    const char **ret_next)
+bool line_take_usual(const struct line_scanner *scanner, struct line_block *block,
+                     struct line_columns *columns)
 {
-    return -1;
+    return false;
+}
+
+const char *line_find_lower(const char *at, const char *end, uint64_t *lines)
+{
+    return at;
 }
 
 #endif
