@@ -2,8 +2,8 @@
 
 /*
  * Records as events. A page's token is a place between events: a second, and how many events of that second
- * lie before it. It stays right when later records come in; events of one second are in the order of their
- * stream and text.
+ * lie before it. It stays right when later records come in, and when retention takes the second away; events
+ * of one second are in the order of their stream and text.
  */
 
 #include <errno.h>
@@ -133,6 +133,23 @@ static void put_events(struct buf *sql, int64_t from_s, int64_t until_s)
                from_s, until_s);
 }
 
+/* Of the events before the place, `events` being the question for all, those that are still there count. */
+static bool find_skip(struct logs_call *call, struct logs_session *session, const struct buf *events,
+                      struct place *place)
+{
+    struct buf sql AUTO_BUF = BUF_INIT(SQL_MAX);
+    uint64_t of_second = 0;
+    if (!place->skip)
+        return true;
+    buf_text(&sql, "SELECT count(*) FROM (");
+    buf_append(&sql, events->data, events->len);
+    buf_printf(&sql, " AND t = %" PRId64 ")", place->second);
+    if (!logs_ask(call, session, buf_string(&sql), NULL, logs_take_number, &of_second))
+        return false;
+    place->skip = place->skip < of_second ? place->skip : of_second;
+    return true;
+}
+
 /* ---- GetLogEvents ---- */
 
 struct reading {
@@ -169,7 +186,7 @@ static bool find_place(struct reading *reading)
 static bool read_page(struct reading *reading)
 {
     struct buf sql AUTO_BUF = BUF_INIT(SQL_MAX);
-    const struct place *place = &reading->page.place;
+    struct place *place = &reading->page.place;
     if (reading->backward) {
         buf_text(&sql, "SELECT * FROM ((");
         put_stream(reading, &sql);
@@ -180,6 +197,8 @@ static bool read_page(struct reading *reading)
                    reading->page.limit);
     } else {
         put_stream(reading, &sql);
+        if (!find_skip(reading->call, &reading->session, &sql, place))
+            return false;
         buf_printf(&sql, " AND t >= %" PRId64 " ORDER BY t, m LIMIT %" PRId64 " OFFSET %" PRIu64,
                    place->second, reading->page.limit, place->skip);
     }
@@ -352,7 +371,8 @@ json_t *logs_filter_log_events(struct logs_call *call)
     put_events(&sql, from_s, until_s);
     if (!logs_is_group(call) || !put_stream_filter(call, &sql) || !put_pattern(call, &sql) ||
         !begin_page(call, from_s, until_s, &page, &backward) ||
-        !logs_open(call, (uint64_t)from_s, (uint64_t)until_s, &session))
+        !logs_open(call, (uint64_t)from_s, (uint64_t)until_s, &session) ||
+        !find_skip(call, &session, &sql, &page.place))
         return NULL;
     const char *direction = backward ? "DESC" : "ASC";
     buf_printf(&sql, " AND t %s %" PRId64 " ORDER BY t %s, s %s, m %s LIMIT %" PRId64 " OFFSET %" PRIu64,

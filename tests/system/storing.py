@@ -3,11 +3,13 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import gzip
 import json
 import os
 import pathlib
 import subprocess
+import threading
 
 import pyarrow.dataset
 
@@ -73,3 +75,21 @@ def kill_steps(attempt):
 
 def once(numbers):
     return collections.Counter(dict.fromkeys(numbers, 1))
+
+
+@contextlib.contextmanager
+def repeating(action):
+    """The action, again and again in a thread, until the end; its error is the test's."""
+    stop = threading.Event()
+
+    def run():
+        while not stop.is_set():
+            action()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        try:
+            yield
+        finally:
+            stop.set()
+        running.result()

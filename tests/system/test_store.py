@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A store whose files are merged and removed while it is read: each record is there once at any moment."""
 
-import concurrent.futures
-import contextlib
 import shutil
-import threading
 import time
 
 import pytest
 
-from storing import HOUR, KILLED, STRIDE, answered, files, flowlog, kill_steps, once, seen, write_log
+from storing import HOUR, KILLED, STRIDE, answered, files, flowlog, kill_steps, once, repeating, seen, write_log
 from test_import import bring
 
 NAME = "123456789012_vpcflowlogs_eu-central-1_fl-1_20231114T23{:02}Z_{:08x}.log.parquet"
@@ -72,24 +69,6 @@ def test_killed_at_each_step(logs, tmp_path, kill_at):
         return True
 
     assert kill_steps(attempt) > 40 // STRIDE
-
-
-@contextlib.contextmanager
-def repeating(action):
-    """The action, again and again in a thread, until the end; its error is the test's."""
-    stop = threading.Event()
-
-    def run():
-        while not stop.is_set():
-            action()
-
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run)
-        try:
-            yield
-        finally:
-            stop.set()
-        running.result()
 
 
 def test_asked_while_files_come_merge_and_go(tmp_path):

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon's own store: searchable seconds after a window has closed, and written without DuckDB."""
 
+import collections
 import json
+import signal
 import subprocess
 import time
 
 import pytest
 
+import storing
+
 from . import lab, traffic
 from .daemon import BUILD, clock_at, interposed
+from .test_logs import GROUP, Logs
 
 pytestmark = pytest.mark.usefixtures("needs_daemon")
 SOURCE, TARGET, PORT = "10.77.1.2", "10.77.1.1", 4445
@@ -99,3 +104,81 @@ def test_without_duckdb(host, sink, tmp_path):
     done = subprocess.run([*hide, BUILD / "flowlog", "tail", "--from", daemon.state / "store"], capture_output=True,
                           text=True, timeout=60)
     assert done.returncode == 4 and len(done.stderr.splitlines()) == 1 and "DuckDB's library" in done.stderr
+
+
+class Answers:
+    """Which of the records are found how often, by the command and by both ways of the logs API."""
+
+    def __init__(self, namespace, store):
+        self.store, self.logs = store, Logs(namespace)
+        self.complete, self.least, self.asked = 0, 0, 0
+        self.period = {"startTime": storing.HOUR * 1000, "endTime": (storing.HOUR + 2 * 3600) * 1000}
+
+    def by_command(self):
+        done = storing.flowlog("query", "--from", self.store, "-o", "json",
+                               "SELECT bytes, count(*) AS n FROM flow_logs WHERE interface_id = 'eni-1' GROUP BY bytes")
+        return collections.Counter({row["bytes"]: row["n"] for row in map(json.loads, done.stdout.splitlines())})
+
+    def page(self, **parameters):
+        return self.logs.filter_log_events(logGroupName=GROUP, filterPattern="eni-1", **self.period, **parameters)
+
+    def by_events(self):
+        """Some per page, so that files change between the pages of one answer."""
+        pages = self.logs.pages("filter_log_events", "events", logGroupName=GROUP, limit=50, filterPattern="eni-1", **self.period)
+        return collections.Counter(int(event["message"].split()[9]) for event in pages)
+
+    def by_query(self):
+        rows, _ = self.logs.ask("filter interfaceId = 'eni-1' | stats count(*) as n by bytes | limit 10000",
+                                begin=storing.HOUR, end=storing.HOUR + 2 * 3600)
+        return collections.Counter({int(row["bytes"]): int(row["n"]) for row in rows})
+
+    def check(self):
+        """None twice, and none missing that had come before and is not to go."""
+        for find in (self.by_command, self.by_events, self.by_query):
+            expected = set(range(self.least, self.complete))
+            found = find()
+            assert set(found.values()) <= {1}, (find, found.most_common(5))
+            missing = {number for number in expected - set(found) if number >= self.least}
+            assert not missing, (find, sorted(missing))
+        self.asked += 1
+
+
+def hours(store):
+    """How many files each of the two hours has."""
+    return [len(list(store.rglob(f"hour={hour}/*.parquet"))) for hour in ("23", "00")]
+
+
+def test_merged_and_trimmed_while_asked(host, tmp_path):
+    """The daemon merges two hours into whose first one files still come, and then lets it go, under questions."""
+    store, text = tmp_path / "store", tmp_path / "text.log"
+
+    def bring(first, count, second):
+        storing.write_log(text, range(first, first + count), second)
+        storing.flowlog("import", "--store", store, "--no-compact", text)
+
+    for n in range(8):
+        bring(100 + n * 10, 10, 3600 + n * 300)
+    settings = {"path": str(store), "compact-after": "0s"}
+    daemon = Default(host.host, tmp_path, [], {"store": settings})
+    answers = Answers(host.host, store)
+    answers.least, answers.complete = 100, 180
+    try:
+        with storing.repeating(answers.check):
+            for n in range(10):
+                bring(n * 10, 10, n * 300)
+            answers.least = 0
+            lab.wait_for(lambda: hours(store) == [1, 1], 30, "both hours merged")
+            lab.wait_for(lambda: daemon.store()["merged-files"] >= 18, 15, "the count of what was merged")
+            answers.least = 100  # from here on the first hour may go
+            page = answers.page(limit=50)
+            size = sum(path.stat().st_size for path in storing.files(store))
+            settings["max-size"] = f"{(size - 1) // 1024}K"
+            (tmp_path / "flowlog.yaml").write_text(json.dumps({"store": settings}))
+            daemon.process.send_signal(signal.SIGHUP)
+            lab.wait_for(lambda: hours(store) == [0, 1], 30, "the older hour gone")
+        assert answers.asked >= 3
+        rest = answers.page(nextToken=page["nextToken"])  # the page before ended within the hour that is gone
+        assert [int(event["message"].split()[9]) for event in rest["events"]] == list(range(100, 180))
+        assert answers.by_command() == answers.by_events() == answers.by_query() == storing.once(range(100, 180))
+    finally:
+        daemon.stop()
