@@ -357,9 +357,15 @@ static void look_at_accounts(struct daemon *daemon, live_account_visitor *accoun
         log_error("ledger", "%s", fault.text);
 }
 
-/* Traffic goes on meanwhile: the interface's counters lie between what our hooks had before and after. */
+/*
+ * Traffic goes on meanwhile: the interface's counters lie between what our hooks had before and after.
+ * Without hooks there is nothing to compare; and while the kernel takes them down, one after the other, each
+ * question waits.
+ */
 static void read_interface_counters(struct daemon *daemon)
 {
+    if (!daemon->capturing)
+        return;
     for (uint32_t i = 0; i < daemon->registry.count; i++) {
         struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
         memcpy(entry->frames_before, entry->frames, sizeof entry->frames_before);
