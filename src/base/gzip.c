@@ -10,21 +10,31 @@
 
 struct gzip_writer {
     struct isal_zstream stream;
-    uint8_t level_buffer[ISAL_DEF_LVL1_DEFAULT];
+    uint8_t level_buffer[];
 };
 
-int gzip_writer_new(struct gzip_writer **ret)
+static int make_writer(struct gzip_writer **ret, uint32_t level, uint32_t level_bytes)
 {
-    struct gzip_writer *writer = calloc(1, sizeof *writer);
+    struct gzip_writer *writer = calloc(1, sizeof *writer + level_bytes);
     if (!writer)
         return -ENOMEM;
     isal_deflate_init(&writer->stream);
-    writer->stream.level = 1;
+    writer->stream.level = level;
     writer->stream.level_buf = writer->level_buffer;
-    writer->stream.level_buf_size = sizeof writer->level_buffer;
+    writer->stream.level_buf_size = level_bytes;
     writer->stream.gzip_flag = IGZIP_GZIP;
     *ret = writer;
     return 0;
+}
+
+int gzip_writer_new(struct gzip_writer **ret)
+{
+    return make_writer(ret, 1, ISAL_DEF_LVL1_DEFAULT);
+}
+
+int gzip_writer_new_small(struct gzip_writer **ret)
+{
+    return make_writer(ret, 3, ISAL_DEF_LVL3_DEFAULT);
 }
 
 void gzip_writer_free(struct gzip_writer *writer)

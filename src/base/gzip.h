@@ -15,6 +15,9 @@ struct gzip_reader;
 /* One member, without name or time: equal input in equal pieces gives equal bytes. -ENOMEM. */
 int gzip_writer_new(struct gzip_writer **ret) MUST_USE;
 
+/* The same for bytes that are packed already, of which a longer search still takes a little off. */
+int gzip_writer_new_small(struct gzip_writer **ret) MUST_USE;
+
 /* Appends what is ready to `to`; with `last` the member's end as well. -ENOMEM when `to` is at its maximum.
  */
 int gzip_writer_add(struct gzip_writer *writer, const void *data, size_t len, bool last,

@@ -68,6 +68,7 @@ void row_group_free(struct row_group *group)
         dictionary_done(&group->columns[i].texts);
     }
     free(group->order);
+    free(group->keys);
     free(group->spare);
     free(group);
 }
@@ -214,7 +215,7 @@ static unsigned mix_column(struct row_group *group, enum field_id field)
         return 0;
     unsigned bits = WORD_BITS - (unsigned)__builtin_clzll(column->texts.count - 1ULL);
     for (uint32_t row = 0; row < group->rows; row++)
-        group->order[row].key = group->order[row].key << bits | column->numbers_of_texts[row];
+        group->keys[row] = group->keys[row] << bits | column->numbers_of_texts[row];
     return bits;
 }
 
@@ -226,7 +227,7 @@ static void sort_by_digit(struct row_group *group, unsigned shift)
 {
     uint32_t starts[DIGITS] = {0};
     for (uint32_t i = 0; i < group->rows; i++)
-        starts[group->order[i].key >> shift & (DIGITS - 1)]++;
+        starts[group->keys[i] >> shift & (DIGITS - 1)]++;
     uint32_t start = 0;
     for (unsigned digit = 0; digit < DIGITS; digit++) {
         uint32_t count = starts[digit];
@@ -234,30 +235,46 @@ static void sort_by_digit(struct row_group *group, unsigned shift)
         start += count;
     }
     for (uint32_t i = 0; i < group->rows; i++)
-        group->spare[starts[group->order[i].key >> shift & (DIGITS - 1)]++] = group->order[i];
-    struct sort_row *sorted = group->spare;
-    group->spare = group->order;
-    group->order = sorted;
+        group->spare[starts[group->keys[i] >> shift & (DIGITS - 1)]++] = group->keys[i];
+    uint64_t *sorted = group->spare;
+    group->spare = group->keys;
+    group->keys = sorted;
 }
 
-/* Equals have to be neighbours; which group of equals comes first does not matter. */
-int row_group_sort(struct row_group *group)
+static int make_room_to_sort(struct row_group *group)
 {
-    struct sort_row *order = reallocarray(group->order, group->rows + 1, sizeof *order);
+    uint32_t *order = reallocarray(group->order, group->rows + 1, sizeof *order);
     if (order)
         group->order = order;
-    struct sort_row *spare = reallocarray(group->spare, group->rows + 1, sizeof *spare);
+    uint64_t *keys = reallocarray(group->keys, group->rows + 1, sizeof *keys);
+    if (keys)
+        group->keys = keys;
+    uint64_t *spare = reallocarray(group->spare, group->rows + 1, sizeof *spare);
     if (spare)
         group->spare = spare;
-    if (!order || !spare)
+    return order && keys && spare ? 0 : -ENOMEM;
+}
+
+/*
+ * Equals have to be neighbours; which group of equals comes first does not matter. Should bits of the
+ * interface not fit into a key, some of its rows stand apart, and pack a little worse.
+ */
+int row_group_sort(struct row_group *group)
+{
+    if (make_room_to_sort(group) < 0)
         return -ENOMEM;
-    for (uint32_t row = 0; row < group->rows; row++)
-        group->order[row] = (struct sort_row){.row = row};
-    unsigned bits = mix_column(group, FIELD_INTERFACE_ID);
+    memset(group->keys, 0, (group->rows + 1) * sizeof *group->keys);
+    unsigned row_bits = WORD_BITS - (unsigned)__builtin_clzll(group->rows | 1ULL);
+    unsigned bits = row_bits;
+    bits += mix_column(group, FIELD_INTERFACE_ID);
     bits += mix_column(group, FIELD_SRCADDR);
     bits += mix_column(group, FIELD_DSTADDR);
-    for (unsigned shift = 0; shift < bits; shift += DIGIT_BITS)
+    for (uint32_t row = 0; row < group->rows; row++)
+        group->keys[row] = group->keys[row] << row_bits | row;
+    for (unsigned shift = row_bits; shift < bits && shift < WORD_BITS; shift += DIGIT_BITS)
         sort_by_digit(group, shift);
+    for (uint32_t i = 0; i < group->rows; i++)
+        group->order[i] = (uint32_t)(group->keys[i] & ((1ULL << row_bits) - 1));
     return 0;
 }
 

@@ -24,11 +24,6 @@ struct column {
     uint32_t missing;
 };
 
-struct sort_row {
-    uint64_t key;
-    uint32_t row;
-};
-
 struct row_group {
     const struct schema *schema; /* borrowed */
     uint32_t rows;
@@ -36,9 +31,12 @@ struct row_group {
     uint32_t rows_room; /* what there is memory for */
     size_t text_bytes;
     struct column columns[FIELD_COUNT]; /* the schema's, in its order */
-    struct sort_row *order;             /* which row comes where, once sorted */
-    struct sort_row *spare;             /* the sort's other half */
+    uint32_t *order;                    /* which row comes where, once sorted */
+    uint64_t *keys;                     /* of the sort, the row in the lowest bits */
+    uint64_t *spare;                    /* the sort's other half */
 };
+
+#define ROW_GROUP_SORT_BYTES (sizeof(uint32_t) + 2 * sizeof(uint64_t)) /* a row */
 
 /* `schema` is borrowed. NULL when memory ran out. */
 struct row_group *row_group_new(const struct schema *schema, uint32_t rows_max) MUST_USE;

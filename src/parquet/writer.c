@@ -76,8 +76,7 @@ static int no_memory(const struct parquet_writer *writer, struct fault *fault)
 
 uint32_t parquet_writer_rows(const struct schema *schema)
 {
-    size_t rows =
-        GROUP_BYTES / (schema_row_bytes(schema) + 2 * sizeof(struct sort_row)) / ROWS_UNIT * ROWS_UNIT;
+    size_t rows = GROUP_BYTES / (schema_row_bytes(schema) + ROW_GROUP_SORT_BYTES) / ROWS_UNIT * ROWS_UNIT;
     return rows < ROWS_MAX ? (uint32_t)rows : ROWS_MAX;
 }
 
