@@ -141,6 +141,8 @@ static int prepare(struct flow_session *session, struct fault *fault)
     int r = session_open(&session->session, &options, fault);
     if (r == 0 && !session->options.local_time)
         r = session_run(&session->session, "SET TimeZone = 'UTC'", fault);
+    if (r == 0) /* the columns, the view and the question need the files' footers: parsed once */
+        r = session_run(&session->session, "SET parquet_metadata_cache = true", fault);
     if (r == 0)
         r = record_table_new(&session->table, &table, fault);
     if (r == 0)
