@@ -16,7 +16,7 @@ import time
 import pytest
 
 from . import bpf, lab, traffic
-from .daemon import ACCEPT, BUILD, INGRESS, REJECT, Flow, check, interface
+from .daemon import ACCEPT, BUILD, EGRESS, INGRESS, REJECT, Flow, check, interface
 from .traffic import UDP
 
 pytestmark = pytest.mark.usefixtures("needs_daemon")
@@ -252,6 +252,24 @@ def test_two_namespaces_at_once(host, net, start):
         check(left, {leaving: (11, 11 * 128), leaving._replace(destination_port=4343): (13, 13 * 128)}, host.host)
         traffic.udp(host.client, SOURCE, TARGET, 4444, 17, 100)
         check(right, {_flow(4444): (28, 28 * 128), _flow(4343, REJECT): (13, 13 * 128)}, host.client)
+
+
+def test_daemons_beside_each_other(host, start, sink, pin_path):
+    """Two on one interface, one of which dies and comes back, and one in another namespace: none is in another's way."""
+    host.host.nft("table inet t {\nchain c { type filter hook input priority 0; udp dport 4343 drop\n}\n}")
+    pins = {"pin-path": pin_path}
+    first, second = (start(host.host, [interface("eth0")], capture=pins, keys={"listen": {"address": "127.0.0.1", "port": port}})
+                     for port in (8420, 8421))
+    beyond = start(host.client, [interface("eth0")], capture=pins)
+    for change in (first.kill, first.start, lambda: None):
+        traffic.udp(host.client, SOURCE, TARGET, 4444, 7, 100)
+        traffic.udp(host.client, SOURCE, TARGET, 4343, 5, 100)
+        change()
+    for daemon in (second, first):
+        check(daemon, {_flow(4444): (21, 21 * 128), _flow(4343, REJECT): (15, 15 * 128)}, host.client)
+    sent = _flow(4444)._replace(direction=EGRESS)
+    check(beyond, {sent: (21, 21 * 128), sent._replace(destination_port=4343): (15, 15 * 128)})
+    assert not os.path.exists(pin_path)
 
 
 def test_shared_folder_of_pins_is_made_under_a_lock(host, start, sink, pin_path):
