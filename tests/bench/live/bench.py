@@ -272,7 +272,8 @@ def apart_from_sender():
 
 
 def _comparisons(scene):
-    """Of each kind of load, as things are attached."""
+    """Of each kind of load, as things are attached. What is refused on the bare wire meets flowlogd's drop program, too,
+    which leaves another namespace's packets alone: that much is missing in the ratio of refused ones."""
     for fate in (scene.accepting, scene.refusing):
         with fate():
             for flows in FLOWS:
