@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "answer/diagnose.h"
-#include "answer/narrow.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/macro.h"
@@ -236,10 +235,7 @@ static int read_settings(struct run *run, int operands, char **argv, struct faul
     /* Who the interfaces are all records tell, whatever their time. */
     run->records.readings.since_s = 0;
     run->records.readings.until_s = UINT64_MAX;
-    AUTO_BUF struct buf query = BUF_INIT(OUTPUT_MAX);
-    return narrow_print(&query, &run->question)
-               ? records_narrow(&run->records, buf_string(&query), narrow_objection, fault)
-               : 0;
+    return records_narrow(&run->records, &run->question, fault);
 }
 
 static void json_sighting(struct buf *buf, const struct sighting *one)

@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "answer/narrow.h"
 #include "base/cleanup.h"
 #include "parquet/session.h"
 #include "store/source_list.h"
+
+#define QUERY_MAX (1024UL * 1024)
 
 static const char *name_of(const struct records *records, const char *path)
 {
@@ -102,33 +105,41 @@ static bool is_all_parquet(const struct sources *sources)
     return sources_count(sources) > 0;
 }
 
-/* Whether the question has an answer. */
-static int has_row(const struct session *session, const char *query, bool *ret, struct fault *fault)
+/* Whether the queries give the same as all records would, and over which columns. */
+static int look_at_records(const struct flow_session *session, enum narrow_records *ret_records,
+                           bool *ret_objects, struct fault *fault)
 {
-    duckdb_result result;
-    duckdb_data_chunk chunk = NULL;
-    int r = session_stream(session, query, &result, fault);
-    if (r < 0)
-        return r;
-    r = session_fetch(session, &result, &chunk, fault);
-    *ret = chunk != NULL;
-    session->duckdb->destroy_data_chunk(&chunk);
-    session->duckdb->destroy_result(&result);
-    return r;
+    const struct session *sql = flow_session_sql(session);
+    bool whole;
+    bool lack = true;
+    int r = flow_session_is_whole(session, narrow_fields, narrow_field_count, &whole, fault);
+    if (r == 0 && whole)
+        r = session_has_row(sql, narrow_lack, &lack, fault);
+    *ret_records = lack ? NARROW_SOME_LACK : NARROW_ALL_WHOLE;
+    *ret_objects = false;
+    return r < 0 || !lack ? r : session_has_row(sql, narrow_objection, ret_objects, fault);
 }
 
-static int keep_rows(struct records *records, const struct session *session, const char *query,
-                     struct fault *fault)
+static int write_rows(const struct session *session, const struct narrowed *narrowed, const char *path,
+                      struct fault *fault)
 {
     AUTO_BUF struct buf sql = BUF_INIT(16UL * 1024 * 1024);
+    buf_text(&sql, "COPY (");
+    buf_join(&sql, &narrowed->traffic);
+    buf_text(&sql, " UNION ALL BY NAME ");
+    buf_join(&sql, &narrowed->others);
+    buf_printf(&sql, ") TO '%s' (FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false)", path);
+    return sql.failed ? fault_set(fault, -ENOMEM, "out of memory")
+                      : session_run(session, buf_string(&sql), fault);
+}
+
+static int keep_rows(struct records *records, const struct session *session, const struct narrowed *narrowed,
+                     struct fault *fault)
+{
     AUTO_CLOSE int fd = sources_temporary(fault);
     if (fd < 0)
         return fd;
-    buf_printf(&sql, "COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false)", query,
-               session_file_name(records->narrowed_path, fd));
-    if (sql.failed)
-        return fault_set(fault, -ENOMEM, "out of memory");
-    int r = session_run(session, sql.data ? buf_string(&sql) : "", fault);
+    int r = write_rows(session, narrowed, session_file_name(records->narrowed_path, fd), fault);
     if (r < 0)
         return r;
     records->narrowed = TAKE_FD(fd);
@@ -137,17 +148,28 @@ static int keep_rows(struct records *records, const struct session *session, con
     return 0;
 }
 
-int records_narrow(struct records *records, const char *query, const char *objection, struct fault *fault)
+static void narrowed_done(struct narrowed *narrowed)
 {
+    buf_done(&narrowed->traffic);
+    buf_done(&narrowed->others);
+}
+
+int records_narrow(struct records *records, const struct question *question, struct fault *fault)
+{
+    CLEANUP(narrowed_done)
+    struct narrowed narrowed = {BUF_INIT(QUERY_MAX), BUF_INIT(QUERY_MAX)};
     struct flow_session *session = NULL;
+    enum narrow_records kind = NARROW_SOME_LACK;
     bool objects = true;
-    if (!is_all_parquet(records->from.sources))
+    if (!is_all_parquet(records->from.sources) || !narrow_can(question))
         return 0;
     int r = from_open_session(&session, &records->from, NULL, fault);
     if (r == 0)
-        r = has_row(flow_session_sql(session), objection, &objects, fault);
-    if (r == 0 && !objects && flow_session_tell_faults(session) == 0)
-        r = keep_rows(records, flow_session_sql(session), query, fault);
+        r = look_at_records(session, &kind, &objects, fault);
+    if (r == 0 && !objects && flow_session_tell_faults(session) == 0) {
+        narrow_print(&narrowed, question, kind);
+        r = keep_rows(records, flow_session_sql(session), &narrowed, fault);
+    }
     flow_session_close(session);
     return r;
 }

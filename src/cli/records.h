@@ -3,6 +3,7 @@
 
 /* The records that a command answers from: the options of from.h and operands; bad lines; progress. */
 
+#include "answer/diagnose.h"
 #include "answer/reading.h"
 #include "cli/command.h"
 #include "cli/from.h"
@@ -37,11 +38,10 @@ int records_open_text(struct records *records, const struct command *command,
                       struct fault *fault) MUST_USE;
 
 /*
- * Lets only the rows of a query over the view flow_logs be read from now on, unless `objection`, another one,
- * has a row. Does nothing where some of the records are no Parquet, as text is to be told of line by line.
+ * Lets only those records be read from now on that bear on the question. Does nothing where that might not
+ * give the same, and where some of the records are no Parquet, as text is to be told of line by line.
  */
-int records_narrow(struct records *records, const char *query, const char *objection,
-                   struct fault *fault) MUST_USE;
+int records_narrow(struct records *records, const struct question *question, struct fault *fault) MUST_USE;
 
 /* EXIT_DATA, or EXIT_UNREACHABLE, where something that was named could not be read, else `status`. */
 int records_status(const struct records *records, int status);

@@ -186,3 +186,17 @@ int session_fetch(const struct session *session, duckdb_result *result, duckdb_d
     *ret = chunk;
     return 0;
 }
+
+int session_has_row(const struct session *session, const char *query, bool *ret, struct fault *fault)
+{
+    duckdb_result result;
+    duckdb_data_chunk chunk = NULL;
+    int r = session_stream(session, query, &result, fault);
+    if (r < 0)
+        return r;
+    r = session_fetch(session, &result, &chunk, fault);
+    *ret = chunk != NULL;
+    session->duckdb->destroy_data_chunk(&chunk);
+    session->duckdb->destroy_result(&result);
+    return r;
+}

@@ -41,6 +41,10 @@ int session_stream(const struct session *session, const char *sql, duckdb_result
 int session_fetch(const struct session *session, duckdb_result *result, duckdb_data_chunk *ret,
                   struct fault *fault) MUST_USE;
 
+/* Whether a query has any row. */
+int session_has_row(const struct session *session, const char *query, bool *ret,
+                    struct fault *fault) MUST_USE;
+
 /* DuckDB's message as a fault; a negative errno, -ENOSPC and -ENOMEM among them where the message tells. */
 int session_fault(const char *message, struct fault *fault);
 

@@ -170,6 +170,16 @@ int flow_session_open(struct flow_session **ret, const struct flow_session_optio
     return 0;
 }
 
+int flow_session_is_whole(const struct flow_session *session, const uint8_t *fields, size_t count, bool *ret,
+                          struct fault *fault)
+{
+    const struct parquet_view_options parquet = parquet_options(session);
+    *ret = false;
+    if (record_table_files(session->table) > 0)
+        return 0;
+    return parquet_view_is_whole(&parquet, fields, count, ret, fault);
+}
+
 static bool is_question(duckdb_statement_type type)
 {
     return type == DUCKDB_STATEMENT_TYPE_SELECT || type == DUCKDB_STATEMENT_TYPE_EXPLAIN ||

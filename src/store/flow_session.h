@@ -38,6 +38,10 @@ void flow_session_interrupt(struct flow_session *session);
 /* To run statements in. */
 const struct session *flow_session_sql(const struct flow_session *session);
 
+/* As parquet_view_is_whole(); not so where some of the records are no Parquet. */
+int flow_session_is_whole(const struct flow_session *session, const uint8_t *fields, size_t count, bool *ret,
+                          struct fault *fault) MUST_USE;
+
 /* A question: prepares and begins it. -EINVAL where the SQL does not parse or bind, or is no question
  * (SELECT, EXPLAIN, COPY). *ret is to be destroyed only on success. */
 int flow_session_ask(struct flow_session *session, const char *sql, duckdb_result *ret,

@@ -350,3 +350,35 @@ uint64_t parquet_view_check(const struct parquet_view_options *options)
     }
     return view.faults;
 }
+
+static void write_files(const struct parquet_view_options *options, struct buf *sql)
+{
+    char before = '[';
+    for (size_t i = 0; i < sources_count(options->sources); i++) {
+        const struct source_file *file = sources_at(options->sources, i);
+        if (file->form != SOURCE_PARQUET || options->left_out[i])
+            continue;
+        buf_char(sql, before);
+        session_quote(sql, file->path, '\'');
+        before = ',';
+    }
+    buf_char(sql, ']');
+}
+
+int parquet_view_is_whole(const struct parquet_view_options *options, const uint8_t *fields, size_t count,
+                          bool *ret, struct fault *fault)
+{
+    AUTO_BUF struct buf files = BUF_INIT(SQL_MAX);
+    AUTO_BUF struct buf sql = BUF_INIT(SQL_MAX);
+    char name[COLUMN_NAME_MAX];
+    write_files(options, &files);
+    buf_text(&sql, "SELECT 1 WHERE (SELECT count(*) FROM parquet_metadata(");
+    buf_join(&sql, &files);
+    buf_text(&sql, ") WHERE stats_null_count = 0 AND path_in_schema IN (");
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&sql, "%s'%s'", i ? ", " : "", schema_column_name(name, (enum field_id)fields[i]));
+    buf_printf(&sql, ")) = %zu * (SELECT sum(num_row_groups) FROM parquet_file_metadata(", count);
+    buf_join(&sql, &files);
+    buf_text(&sql, "))");
+    return sql.failed ? no_memory(fault) : session_has_row(options->session, buf_string(&sql), ret, fault);
+}

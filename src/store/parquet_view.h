@@ -29,3 +29,10 @@ int parquet_view_write(const struct parquet_view_options *options, struct buf *s
  * Returns how many.
  */
 uint64_t parquet_view_check(const struct parquet_view_options *options);
+
+/*
+ * Whether the statistics of all Parquet files that are not left out say that no record of theirs lacks one of
+ * these fields (enum field_id). Files whose columns are named otherwise than by schema.h do not say so.
+ */
+int parquet_view_is_whole(const struct parquet_view_options *options, const uint8_t *fields, size_t count,
+                          bool *ret, struct fault *fault) MUST_USE;

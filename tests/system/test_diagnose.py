@@ -328,11 +328,22 @@ def test_several_sources_in_any_form(tmp_path):
         assert done.returncode == 0 and done.stdout.startswith("accepted"), (sources, done.stderr)
 
 
-@pytest.mark.parametrize("records", [*OUTCOMES.values(), OTHERS, OTHERS + empty(S, "SKIPDATA", 1060), OTHERS + empty("eni-x", "NODATA", 1060)])
-def test_parquet_is_asked_for_what_bears_on_it_and_answers_alike(records, tmp_path):
+def with_packet_addresses(text):
+    """The same records with the packet's own addresses, which are those shown; what has none stays without."""
+    return "".join(f"{one} {' '.join(one.split()[1:3])}\n" for one in text.splitlines())
+
+
+@pytest.mark.parametrize("add_addresses", [False, True])
+@pytest.mark.parametrize("records", [*OUTCOMES.values(), OTHERS, OTHERS + empty(S, "SKIPDATA", 1060), OTHERS + empty("eni-x", "NODATA", 1060),
+                                     OTHERS + empty("eni-n", "SKIPDATA", 1060), "", empty(S, "SKIPDATA", 1060)])
+def test_parquet_is_asked_for_what_bears_on_it_and_answers_alike(records, add_addresses, tmp_path):
     """Where all records tell their direction, only some are read out of Parquet."""
     noise = "".join(f"eni-n 10.0.9.{i} 10.0.8.{i} 1 2 6 5 300 1000 1009 ACCEPT OK 2 egress\n" for i in range(1, 50))
-    (tmp_path / "r.log").write_text(HEADER + records + noise)
+    text = records + noise
+    header = HEADER
+    if add_addresses:
+        header, text = f"{HEADER.rstrip()} pkt-srcaddr pkt-dstaddr\n", with_packet_addresses(text)
+    (tmp_path / "r.log").write_text(header + text)
     done = run("convert", "--format", "all", "--out", tmp_path / "r.parquet", tmp_path / "r.log")
     assert done.returncode == 0, done.stderr
     told = []
@@ -342,4 +353,5 @@ def test_parquet_is_asked_for_what_bears_on_it_and_answers_alike(records, tmp_pa
     text, parquet = told
     assert parquet["outcome"] == text["outcome"] and parquet["evidence"] == text["evidence"]
     assert parquet["completeness"]["complete"] == text["completeness"]["complete"]
-    assert parquet["completeness"]["records"] < text["completeness"]["records"]
+    if "eni-n" not in records:  # of an interface that lost records each own address is told
+        assert parquet["completeness"]["records"] < text["completeness"]["records"]
