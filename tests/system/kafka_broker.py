@@ -24,9 +24,9 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL
-listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}{tls}
-advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl}{tls}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL
+listeners=PLAINTEXT://127.0.0.1:{plain},PROXIED://127.0.0.1:{proxied},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}{tls}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},PROXIED://127.0.0.1:{proxy},SASL_PLAINTEXT://127.0.0.1:{sasl}{tls}
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
 user_{user}="{password}";
@@ -39,17 +39,21 @@ transaction.state.log.min.isr=1
 
 
 class Broker:
-    """Started; close() ends it and leaves its data, start() goes on with them."""
+    """Started; close() ends it and leaves its data, start() goes on with them. Who asks at `proxied_port` is told
+    that the broker lives at `proxy_port`, where a test may put something between."""
 
     def __init__(self, folder, namespace=None, authority=None):
         assert (JARS / "made-from").exists(), "scripts/kafka has not fetched the broker"
         self.folder, self.namespace, self.server = pathlib.Path(folder), namespace, None
         self.port, self.sasl_port, self.tls_port = services.free_port(), services.free_port(), services.free_port()
+        self.proxied_port, self.proxy_port = services.free_port(), services.free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.properties = self.folder / "server.properties"
         self.properties.write_text(
             _PROPERTIES.format(
                 plain=self.port,
+                proxied=self.proxied_port,
+                proxy=self.proxy_port,
                 sasl=self.sasl_port,
                 controller=services.free_port(),
                 user=USER,

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import fault_proxy
 import kafka_broker
 from authority import Authority
 from delivering import Delivery, finish, interface, number
@@ -49,6 +50,26 @@ def test_a_killed_broker_gets_every_record_once_and_in_order(tmp_path, broker):
     counts = finish(probe)
     assert counts["delivered"] == 300000, counts
     assert_once_and_in_order(broker.read("killed"), 300000)
+
+
+def test_every_fault_of_a_connection(tmp_path, broker):
+    """Nothing is lost behind a connection that breaks in every way, and the account closes. Repeated is at most the
+    batch of each request that was carried out without an answer that could be read."""
+    broker.make_topic("faults", partitions=3)
+    delivery = Delivery(tmp_path, f"kafka://127.0.0.1:{broker.proxy_port}/faults")
+    probe = delivery.start(40, 1000, 100, wait_s=50)
+    time.sleep(1)  # refused: nobody listens
+    proxy = fault_proxy.FaultProxy(broker.proxy_port, broker.proxied_port, fault_proxy.FAULTS, begin=1000)
+    try:
+        counts = finish(probe)
+        assert (counts["waiting"], counts["given-up"], counts["rejected"]) == (0, 0, 0), (counts, proxy.counts)
+        assert not proxy.plan and all(proxy.counts[fault] for fault in fault_proxy.FAULTS), proxy.counts
+    finally:
+        proxy.close()
+    numbers = collections.Counter(number(line) for _, _, line in broker.read("faults"))
+    unanswered = [fault for fault in fault_proxy.FAULTS if "answer" in fault]
+    assert sorted(numbers) == list(range(40000))
+    assert numbers.total() - 40000 <= 1000 * len(unanswered), numbers.total()
 
 
 def test_a_killed_probe_repeats_at_most_what_was_on_its_way(tmp_path, broker):
