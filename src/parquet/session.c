@@ -189,7 +189,7 @@ int session_fetch(const struct session *session, duckdb_result *result, duckdb_d
 
 int session_has_row(const struct session *session, const char *query, bool *ret, struct fault *fault)
 {
-    duckdb_result result;
+    duckdb_result result = {0};
     duckdb_data_chunk chunk = NULL;
     int r = session_stream(session, query, &result, fault);
     if (r < 0)
