@@ -18,7 +18,8 @@
  * (message.timeout.ms 0): it repeats what a broker did not acknowledge under the same sequence number, and
  * the broker leaves out what it has already. So send() that ran out of patience leaves its messages with the
  * producer, and the next send() of the same batch waits on. Only a producer that ends with messages on their
- * way (the daemon ends, the spool gave the batch up, a fatal error) leaves open whether they arrived.
+ * way (the daemon ends, the spool gave the batch up, a fatal error) leaves open whether they arrived; and so
+ * does an answer that the library cannot read, after which it calls its messages failed.
  *
  * A message's timestamp is the time of sending, not of the record: brokers delete by it, and what waited in
  * the spool for longer than the topic's retention would be gone before anybody has read it.

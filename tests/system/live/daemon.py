@@ -16,6 +16,7 @@ from . import lab, traffic
 
 BUILD = pathlib.Path(os.environ.get("FLOWLOG_BUILD", pathlib.Path(__file__).parents[3] / "build"))
 READY_SECONDS = 10  # contract: capturing within 10 s of the start
+KILLS = int(os.environ.get("FLOWLOG_KILLS", "15"))  # how often a test kills the daemon, about
 STOP_SECONDS = 15  # contract: ended within 15 s of SIGTERM
 ACCEPT, REJECT = "ACCEPT", "REJECT"
 INGRESS, EGRESS = "ingress", "egress"

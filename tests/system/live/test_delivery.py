@@ -3,7 +3,6 @@
 
 import contextlib
 import hashlib
-import os
 import pathlib
 import random
 import signal
@@ -13,10 +12,9 @@ import time
 import pytest
 
 from . import lab, traffic
-from .daemon import ACCEPT, INGRESS, Flow, interface, read_records, totals
+from .daemon import ACCEPT, INGRESS, KILLS, Flow, interface, read_records, totals
 
 SOURCE, TARGET, PORT, UDP = "10.77.1.2", "10.77.1.1", 4444, 17
-KILLS = int(os.environ.get("FLOWLOG_KILLS", "15"))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import time
 import pytest
 
 from . import bpf, lab, traffic
-from .daemon import ACCEPT, BUILD, EGRESS, INGRESS, REJECT, Flow, check, interface
+from .daemon import ACCEPT, BUILD, EGRESS, INGRESS, KILLS, REJECT, Flow, check, interface
 from .traffic import UDP
 
 pytestmark = pytest.mark.usefixtures("needs_daemon")
@@ -161,7 +161,7 @@ def test_rejects_across_a_kill(host, start, sink):
         })
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(KILLS // 5))  # each kills some five times
 def test_killed_at_any_moment_under_traffic(host, start, sink, flood, seed):
     """Kills at random moments, also in the middle of drains (a small map drains all the time)."""
     chance = random.Random(seed)
