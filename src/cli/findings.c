@@ -165,16 +165,13 @@ const struct command command_findings = {
     .name = "findings",
     .summary = "Tell what deserves a look in the rules and in the traffic that met them",
     .operands = "[FILE...]",
-    .details = "Holds recorded traffic against the documents and reports, the worst first: groups that are "
-               "too tight or too\n"
-               "open, rules that are shadowed, unused or wider than what used them, network ACLs that let "
-               "requests through\n"
-               "and drop their answers (recorded, or as the entries stand), traffic by unexpected paths, "
-               "through one\n"
-               "interface there and another one back, or to where no route leads, records that contradict "
-               "the documents, and what cannot be told, because documents or "
-               "records are\n"
-               "missing. Each with its records, the rule, and what to do. Nothing is changed.",
+    .details =
+        "Holds recorded traffic against the documents and reports, the worst first: groups that are\n"
+        "too tight or too open, rules that are shadowed, unused or wider than what used them, network\n"
+        "ACLs that let requests through and drop their answers (recorded, or as the entries stand),\n"
+        "traffic by unexpected paths, through one interface there and another one back, or to where no\n"
+        "route leads, records that contradict the documents, and what cannot be told, because documents\n"
+        "or records are missing. Each with its records, the rule, and what to do. Nothing is changed.",
     .example = "flowlog findings --policy vpc --from vpcflowlogs.log.gz --html findings.html",
     .outcome = "reports on a file of records, also as a page",
     .options = options,

@@ -83,7 +83,8 @@ bool node_has(const struct node *node, const char *name)
 
 bool node_has_list(const struct node *node, const char *name)
 {
-    return json_is_array(child(node, name).json);
+    const json_t *json = child(node, name).json;
+    return json_is_array(json);
 }
 
 const char *node_text(const struct node *node, const char *name)

@@ -101,8 +101,9 @@ static char *put_value(char *at, const struct value *value)
     case VALUE_ABSENT:
         break;
     }
-    memcpy(at, "null", 4);
-    return at + 4;
+    static const char null[4] = {'n', 'u', 'l', 'l'};
+    memcpy(at, null, sizeof null);
+    return at + sizeof null;
 }
 
 static void write_field(struct buf *buf, char before, const struct field *field, const struct value *value)

@@ -31,7 +31,7 @@ static char journal_path[PATH_MAX];
 
 static int make_folder(void **state)
 {
-    (void)snprintf(folder, sizeof folder, "/tmp/flow-log-store-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "/dev/shm/flow-log-store-XXXXXX"); /* commits wait for a disk */
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/" FLOW_LOG_STORE_FILE, folder);
     (void)snprintf(journal_path, sizeof journal_path, "%s/" FLOW_LOG_STORE_JOURNAL, folder);
