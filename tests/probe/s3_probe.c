@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Puts a file into S3 as the worker of a flow log does: s3_probe ENDPOINT BUCKET PREFIX KEY FILE
- * Prints the outcome as a JSON object. SIGTERM is the daemon's stop.
+ * Puts a file into S3 as the worker of the configuration's first flow log does: s3_probe CONFIG STATE KEY
+ * FILE Prints the outcome as a JSON object. SIGTERM is the daemon's stop.
  */
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 
 #include "aws/sigv4.h"
 #include "base/cleanup.h"
+#include "daemon/config.h"
 #include "deliver/driver.h"
 
 static atomic_bool cancelled;
@@ -36,27 +37,36 @@ static int describe_file(const char *path, struct object_file *object)
     return sigv4_digest_file(fd, 0, object->size, object->sha256);
 }
 
+static void load(struct config *config, const char *path, const char *state)
+{
+    struct config_report report;
+    if (config_load(config, path, state, &report) < 0) {
+        (void)fprintf(stderr, "s3_probe: %s\n", buf_string(&report.mistakes));
+        exit(2);
+    }
+    config_report_done(&report);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 6)
+    if (argc != 5)
         return 2;
-    const struct destination_settings settings = {
-        .kind = DESTINATION_S3,
-        .target = argv[3],
-        .aws = {.service = "s3", .endpoint = argv[1], .bucket = argv[2]},
-    };
-    const struct delivery_driver *driver = destination_driver(DESTINATION_S3);
-    struct object_file object = {.key = argv[4], .path = argv[5], .content_type = "application/gzip"};
+    struct config config = {0};
+    load(&config, argv[1], argv[2]);
+    const struct destination_settings settings = flow_log_destination(&config, &config.flow_logs[0], 1);
+    const struct delivery_driver *driver = destination_driver(settings.kind);
+    struct object_file object = {.key = argv[3], .path = argv[4], .content_type = "application/gzip"};
     struct outcome outcome = {0};
     struct fault fault = {0};
     void *state = NULL;
     (void)signal(SIGTERM, on_signal);
-    if (describe_file(argv[5], &object) < 0 || driver->open(&state, &settings, &fault) < 0) {
+    if (describe_file(argv[4], &object) < 0 || driver->open(&state, &settings, &fault) < 0) {
         (void)fprintf(stderr, "s3_probe: %s\n", fault.text);
         return 2;
     }
     driver->put(state, &object, &cancelled, &outcome);
     driver->close(state);
+    config_done(&config);
     json_t *answer =
         json_pack("{s:i, s:s, s:s, s:s}", "kind", (int)outcome.kind, "word", error_word_text(outcome.word),
                   "object", outcome.object, "fault", outcome.fault.text);

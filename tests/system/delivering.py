@@ -48,9 +48,10 @@ def finish(process, timeout=120):
     return counts | {"log": log}
 
 
-def start_put(endpoint, bucket, path, key="AWSLogs/k.log.gz", keys=None):
+def start_put(endpoint, bucket, path, key="AWSLogs/k.log.gz", keys=None, **options):
     """A process that puts a file into S3 as the worker does; its outcome is on its standard output."""
-    command = [BUILD / "tests" / "probe" / "s3_probe", endpoint, bucket, "", key, path]
+    delivery = Delivery(f"{path}.put", f"s3://{bucket}", endpoint=endpoint, **options)
+    command = [BUILD / "tests" / "probe" / "s3_probe", delivery.config, delivery.state, key, path]
     environment = services.environment(**(keys or services.credentials()))
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
 

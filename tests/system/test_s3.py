@@ -26,6 +26,7 @@ NAME = re.compile(
 DELIVERED, RETRY, REJECTED = 0, 1, 2  # enum outcome_kind
 # Records whose gzip is larger than one part, as a text format of many fields makes them.
 LARGE = 3_000_001
+KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 S3RVER_KEYS = {"AWS_ACCESS_KEY_ID": "S3RVER", "AWS_SECRET_ACCESS_KEY": "S3RVER"}
 
 
@@ -76,16 +77,15 @@ def test_objects_are_as_aws_makes_them(moto, bucket, tmp_path):
 
 def test_what_is_asked_of_s3(moto, bucket, tmp_path):
     name, client = bucket
-    kms_key = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     delivery = delivering.Delivery(
         tmp_path, f"arn:aws:s3:::{name}/odd + folder=ü//x/", endpoint=moto.endpoint, acl="none", encryption="sse-kms",
-        kms_key=kms_key, storage_class="STANDARD_IA", hive=True, hourly=True,
+        kms_key=KMS_KEY, storage_class="STANDARD_IA", hive=True, hourly=True,
     )  # fmt: skip
     assert delivery.run(1, 101)["delivered"] == 101
     ((key, item),) = objects(client, name).items()
     assert key.startswith("odd + folder=ü//x/AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/"), key
     assert "/hour=" in key
-    assert (item["ServerSideEncryption"], item["SSEKMSKeyId"]) == ("aws:kms", kms_key)
+    assert (item["ServerSideEncryption"], item["SSEKMSKeyId"]) == ("aws:kms", KMS_KEY)
     assert item["StorageClass"] == "STANDARD_IA"
 
 
@@ -226,8 +226,9 @@ class Bucket:
         return 200, "<R><ETag>whole</ETag></R>"
 
     def do_put(self, place, query, headers):
-        self.parts.append((query["partNumber"][0], int(headers["content-length"]), headers["x-amz-checksum-sha256"]))
-        return 200, "", {"ETag": f'"part<{query["partNumber"][0]}>"'}
+        (number,) = query.get("partNumber", ["whole"])
+        self.parts.append((number, int(headers["content-length"]), headers.get("x-amz-checksum-sha256")))
+        return 200, "", {"ETag": f'"part<{number}>"'}
 
     def do_delete(self, place, query, headers):
         self.aborted.append(query["uploadId"][0])
@@ -290,6 +291,79 @@ def test_a_part_that_fails_is_sent_again(large):
     assert outcome == {"kind": DELIVERED, "word": "", "object": "s3://bucket/AWSLogs/k.log.gz", "fault": ""}
     assert bucket.parts == checksums(large) and len(failures) == 2
     assert (bucket.completed, bucket.uploads, bucket.aborted) == (1, {}, [])
+
+
+ACLS = ["bucket-owner-full-control", "bucket-owner-read", "private"]
+STORAGE_CLASSES = [
+    "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE", "REDUCED_REDUNDANCY",
+]  # fmt: skip
+FULL_CONTROL = {"x-amz-acl": "bucket-owner-full-control"}
+GZIP = {"content-type": "application/gzip"}
+SSE = "x-amz-server-side-encryption"
+# What a flow log says, and the headers that tell S3 what an object is to be.
+DESCRIBED = [
+    ({}, FULL_CONTROL),
+    *(({"acl": acl}, {"x-amz-acl": acl}) for acl in ACLS),
+    ({"acl": "none", "storage_class": "STANDARD", "encryption": "bucket"}, {}),
+    *(({"storage_class": name}, FULL_CONTROL | {"x-amz-storage-class": name}) for name in STORAGE_CLASSES),
+    ({"encryption": "sse-s3"}, FULL_CONTROL | {SSE: "AES256"}),
+    ({"encryption": "sse-kms"}, FULL_CONTROL | {SSE: "aws:kms"}),
+    ({"encryption": "sse-kms", "kms_key": KMS_KEY}, FULL_CONTROL | {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KMS_KEY}),
+    ({"checksum": "none"}, FULL_CONTROL),
+]
+
+
+def asked(service, method, mark=""):
+    """Content type and S3's own headers of each request of that kind; the latter have to be signed."""
+    found = []
+    for how, path, headers, _ in service.seen:
+        if how != method or mark not in path:
+            continue
+        own = {name for name in headers if name.startswith("x-amz-")}
+        signed = re.search("SignedHeaders=([^,]*)", headers["authorization"])[1].split(";")
+        assert own <= set(signed), (own, signed)
+        found.append({name: headers[name] for name in own - {"x-amz-date", "x-amz-content-sha256"}})
+        if "content-type" in headers:
+            found[-1]["content-type"] = headers["content-type"]
+    return found
+
+
+@pytest.mark.parametrize(("options", "described"), DESCRIBED, ids=lambda value: "-".join(value.values()) or "default")
+def test_headers_of_a_whole_object(tmp_path, options, described):
+    path = tmp_path / "object"
+    path.write_bytes(b"some bytes")
+    with server(Bucket()) as service:
+        assert put(service.url, "bucket", path, **options)["kind"] == DELIVERED
+    ((_, _, digest),) = checksums(path)
+    checksum = {} if options.get("checksum") == "none" else {"x-amz-checksum-sha256": digest}
+    assert asked(service, "PUT") == [described | GZIP | checksum]
+
+
+@pytest.mark.parametrize(
+    ("options", "described"),
+    [
+        DESCRIBED[0],
+        (
+            {"acl": "private", "encryption": "sse-kms", "kms_key": KMS_KEY, "storage_class": "GLACIER_IR"},
+            {"x-amz-acl": "private", SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KMS_KEY}
+            | {"x-amz-storage-class": "GLACIER_IR"},
+        ),
+        ({"acl": "none", "encryption": "sse-s3", "checksum": "none"}, {SSE: "AES256"}),
+    ],
+    ids=["default", "sse-kms", "sse-s3"],
+)
+def test_headers_of_an_upload_in_parts(large, options, described):
+    """The upload's beginning tells what the object is to be; the parts and the end bear checksums alone."""
+    with server(Bucket()) as service:
+        assert put(service.url, "bucket", large, **options)["kind"] == DELIVERED
+    digests = [digest for _, _, digest in checksums(large)]
+    checked = options.get("checksum") != "none"
+    algorithm = {"x-amz-checksum-algorithm": "SHA256"} if checked else {}
+    assert asked(service, "POST", "?uploads=") == [described | GZIP | algorithm]
+    assert asked(service, "PUT") == [{"x-amz-checksum-sha256": digest} if checked else {} for digest in digests]
+    assert asked(service, "POST", "?uploadId=") == [{"content-type": "application/xml"}]
+    (end,) = [body.decode() for method, path, _, body in service.seen if method == "POST" and "?uploadId=" in path]
+    assert re.findall("<ChecksumSHA256>(.*?)</ChecksumSHA256>", end) == (digests if checked else [])
 
 
 @pytest.mark.parametrize("where", ["partNumber=3", "POST uploadId=", "POST uploadId= in the body"])
