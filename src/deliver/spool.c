@@ -230,13 +230,11 @@ static void remove_batches(struct spool *spool, uint64_t first, uint64_t last)
 int spool_add_pack(struct spool *spool, uint64_t first, uint64_t last, struct spool_item *objects,
                    size_t count, struct fault *fault)
 {
-    char path[PATH_MAX];
-    spool_pack_path(spool, last, path);
     int r = spool_reserve(spool, count);
     if (r < 0)
         (void)fault_set(fault, r, "out of memory");
     else
-        r = document_write(path, DOCUMENT_PACK, spool_print_pack(first, last, objects, count), fault);
+        r = spool_write_pack(spool, first, last, objects, count, fault);
     if (r == 0)
         remove_batches(spool, first, last);
     for (size_t i = 0; i < count; i++) {
@@ -261,8 +259,8 @@ void spool_update_batch(struct spool_item *item, const struct batch_sum *sum, ui
 static int read_account(const struct spool *spool, const struct spool_item *item,
                         struct batch_interface **ret, uint32_t *ret_count, struct fault *fault)
 {
-    char path[PATH_MAX];
     if (item->kind == SPOOL_BATCH) {
+        char path[PATH_MAX];
         struct batch_head head;
         spool_item_path(spool, item, path);
         int r = batch_head_read(&head, path, fault);
@@ -275,9 +273,8 @@ static int read_account(const struct spool *spool, const struct spool_item *item
     }
     struct spool_item *objects = NULL;
     size_t count = 0;
-    uint64_t sequences[2];
-    spool_pack_path(spool, item->last, path);
-    int r = spool_read_pack(path, &objects, &count, &sequences[0], &sequences[1], fault);
+    uint64_t first;
+    int r = spool_read_pack(spool, item->last, &objects, &count, &first, fault);
     for (size_t i = 0; r == 0 && i < count; i++) {
         if (objects[i].part == item->part) {
             *ret = TAKE(objects[i].interfaces);
@@ -400,9 +397,8 @@ static int remove_file(const struct spool *spool, const struct spool_item *item)
         file_sync_folder_of(path);
     if (r < 0 && r != -ENOENT)
         return r;
-    spool_pack_path(spool, item->last, path);
     if (item->kind == SPOOL_OBJECT && !has_other(spool, item))
-        (void)unlink(path);
+        spool_remove_pack(spool, item->last);
     return 0;
 }
 

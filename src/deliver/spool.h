@@ -7,6 +7,7 @@
  *   SEQUENCE.batch        a batch (batch.h)
  *   SEQUENCE-PART.object  the bytes of an object made of batches, the last of which had that sequence
  *   SEQUENCE.pack         puts those objects in the place of the batches: once it is there, they are gone
+ *   SEQUENCE.copy         the pack once more, in case the disk loses some of it
  *   state                 the highest sequence ever taken in, gaps not yet told, files whose end is decided
  *   rejected/             what the destination will never take, each with its reason
  *

@@ -20,7 +20,7 @@
 struct entry {
     char name[64];
     uint64_t sequence;
-    enum entry_kind { ENTRY_BATCH, ENTRY_OBJECT, ENTRY_PACK } kind;
+    enum entry_kind { ENTRY_BATCH, ENTRY_OBJECT, ENTRY_PACK, ENTRY_COPY } kind;
     bool known; /* belongs to an item */
 };
 
@@ -35,7 +35,7 @@ struct taking {
 static bool parse_name(const char *name, struct entry *ret)
 {
     static const char *const endings[] = {
-        [ENTRY_BATCH] = ".batch", [ENTRY_OBJECT] = ".object", [ENTRY_PACK] = ".pack"};
+        [ENTRY_BATCH] = ".batch", [ENTRY_OBJECT] = ".object", [ENTRY_PACK] = ".pack", [ENTRY_COPY] = ".copy"};
     size_t len = strlen(name);
     if (len >= sizeof ret->name || len < SEQUENCE_DIGITS ||
         !num_parse_hex(name, SEQUENCE_DIGITS, &ret->sequence))
@@ -176,27 +176,12 @@ static void set_pack_aside(struct taking *taking, struct entry *pack, const stru
     }
 }
 
-/* Objects that are still there become items; the batches they were made of are done with. */
-static int take_pack(struct taking *taking, struct entry *entry, struct fault *fault)
+/* The objects that are still there become items. Returns how many. */
+static size_t take_objects(struct taking *taking, struct spool_item *objects, size_t count)
 {
-    char path[PATH_MAX];
-    struct spool_item *objects = NULL;
-    size_t count = 0;
     size_t taken = 0;
-    uint64_t first = 0;
-    uint64_t last = 0;
-    struct fault why = {0};
-    path_of(taking, entry->name, path);
-    int r = spool_read_pack(path, &objects, &count, &first, &last, &why);
-    if (r == -EBADMSG) {
-        set_pack_aside(taking, entry, &why);
-        return 0;
-    }
-    if (r == 0)
-        r = spool_reserve(taking->spool, count);
-    if (r < 0)
-        return fault_set(fault, r, "%s", why.text[0] ? why.text : "out of memory");
     for (size_t i = 0; i < count; i++) {
+        char path[PATH_MAX];
         spool_item_path(taking->spool, &objects[i], path);
         struct entry *file = find_entry(taking, path);
         free(TAKE(objects[i].interfaces));
@@ -208,18 +193,44 @@ static int take_pack(struct taking *taking, struct entry *entry, struct fault *f
             spool_item_done(&objects[i]);
         }
     }
-    free(objects);
+    return taken;
+}
+
+/* The batches that a pack was made of are done with. */
+static void drop_batches(struct taking *taking, uint64_t first, uint64_t last)
+{
     for (size_t i = 0; i < taking->count; i++) {
-        const struct entry *batch = &taking->entries[i];
+        char path[PATH_MAX];
+        struct entry *batch = &taking->entries[i];
         if (batch->kind != ENTRY_BATCH || batch->sequence < first || batch->sequence > last)
             continue;
         path_of(taking, batch->name, path);
         (void)unlink(path);
-        taking->entries[i].known = true;
+        batch->known = true;
     }
-    if (last > taking->spool->accepted)
-        taking->spool->accepted = last;
-    entry->known = taken > 0;
+}
+
+static int take_pack(struct taking *taking, struct entry *entry, struct fault *fault)
+{
+    struct spool_item *objects = NULL;
+    size_t count = 0;
+    uint64_t first = 0;
+    struct fault why = {0};
+    int r = spool_read_pack(taking->spool, entry->sequence, &objects, &count, &first, &why);
+    if (r == -EBADMSG) {
+        set_pack_aside(taking, entry, &why);
+        return 0;
+    }
+    if (r == 0)
+        r = spool_reserve(taking->spool, count);
+    if (r < 0)
+        return fault_set(fault, r, "%s", why.text[0] ? why.text : "out of memory");
+    bool needed = take_objects(taking, objects, count) > 0;
+    free(objects);
+    drop_batches(taking, first, entry->sequence);
+    for (size_t i = 0; needed && i < taking->count; i++)
+        if (taking->entries[i].kind >= ENTRY_PACK && taking->entries[i].sequence == entry->sequence)
+            taking->entries[i].known = true;
     return 0;
 }
 

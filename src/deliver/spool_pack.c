@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "deliver/account.h"
 #include "deliver/document.h"
@@ -23,7 +25,7 @@ static json_t *print_object(const struct spool_item *object)
     return json;
 }
 
-json_t *spool_print_pack(uint64_t first, uint64_t last, const struct spool_item *objects, size_t count)
+static json_t *print_pack(uint64_t first, uint64_t last, const struct spool_item *objects, size_t count)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
@@ -34,6 +36,34 @@ json_t *spool_print_pack(uint64_t first, uint64_t last, const struct spool_item 
     account_print_number(json, "window", count ? objects[0].window : 0);
     account_print_number(json, "end", count ? objects[0].end : 0);
     return json;
+}
+
+static void print_copy_path(const struct spool *spool, uint64_t last, char ret[static PATH_MAX])
+{
+    (void)snprintf(ret, PATH_MAX, "%.*s/%016" PRIx64 ".copy", PATH_MAX - 64, spool->folder, last);
+}
+
+int spool_write_pack(const struct spool *spool, uint64_t first, uint64_t last,
+                     const struct spool_item *objects, size_t count, struct fault *fault)
+{
+    char path[PATH_MAX];
+    json_t *json = print_pack(first, last, objects, count);
+    print_copy_path(spool, last, path);
+    int r = document_write(path, DOCUMENT_PACK, json_incref(json), fault);
+    spool_pack_path(spool, last, path);
+    if (r == 0)
+        r = document_write(path, DOCUMENT_PACK, json_incref(json), fault);
+    json_decref(json);
+    return r;
+}
+
+void spool_remove_pack(const struct spool *spool, uint64_t last)
+{
+    char path[PATH_MAX];
+    spool_pack_path(spool, last, path);
+    (void)unlink(path);
+    print_copy_path(spool, last, path);
+    (void)unlink(path);
 }
 
 static bool parse_sha256(const json_t *object, uint8_t ret[static 32])
@@ -70,10 +100,10 @@ static int parse_object(const json_t *json, struct spool_item *object)
 
 static int parse_pack(const json_t *json, struct spool_item *all, struct spool_item *objects, size_t count)
 {
-    if (!account_parse_number(json, "first", &all->first) ||
-        !account_parse_number(json, "last", &all->last) ||
+    uint64_t last;
+    if (!account_parse_number(json, "first", &all->first) || !account_parse_number(json, "last", &last) ||
         !account_parse_number(json, "window", &all->window) ||
-        !account_parse_number(json, "end", &all->end) || all->last < all->first)
+        !account_parse_number(json, "end", &all->end) || last != all->last || last < all->first)
         return -EBADMSG;
     int r = 0;
     for (size_t i = 0; r == 0 && i < count; i++) {
@@ -83,14 +113,15 @@ static int parse_pack(const json_t *json, struct spool_item *all, struct spool_i
     return r;
 }
 
-int spool_read_pack(const char *path, struct spool_item **ret, size_t *ret_count, uint64_t *ret_first,
-                    uint64_t *ret_last, struct fault *fault)
+/* One of the two files of a pack. */
+static int read_file(const char *path, uint64_t last, struct spool_item **ret, size_t *ret_count,
+                     uint64_t *ret_first, struct fault *fault)
 {
     json_t *json = NULL;
     int r = document_read(&json, path, DOCUMENT_PACK, fault);
     if (r < 0)
         return r;
-    struct spool_item all = {.kind = SPOOL_OBJECT};
+    struct spool_item all = {.kind = SPOOL_OBJECT, .last = last};
     size_t count = json_array_size(json_object_get(json, "objects"));
     struct spool_item *objects = calloc(count + 1, sizeof *objects);
     r = objects ? parse_pack(json, &all, objects, count) : -ENOMEM;
@@ -104,6 +135,21 @@ int spool_read_pack(const char *path, struct spool_item **ret, size_t *ret_count
     *ret = objects;
     *ret_count = count;
     *ret_first = all.first;
-    *ret_last = all.last;
+    return 0;
+}
+
+int spool_read_pack(const struct spool *spool, uint64_t last, struct spool_item **ret, size_t *ret_count,
+                    uint64_t *ret_first, struct fault *fault)
+{
+    char path[PATH_MAX];
+    struct fault why = {0}, of_copy;
+    spool_pack_path(spool, last, path);
+    int r = read_file(path, last, ret, ret_count, ret_first, &why);
+    if (r == 0)
+        return 0;
+    print_copy_path(spool, last, path);
+    if (r == -ENOMEM || read_file(path, last, ret, ret_count, ret_first, &of_copy) < 0)
+        return fault_set(fault, r, "%s", why.text);
+    report_say(spool->report, LOG_LEVEL_WARNING, "%s; its copy stands for it", why.text);
     return 0;
 }

@@ -148,11 +148,29 @@ static void find_file(const char *ending, char ret[static 2 * PATH_MAX])
     const struct dirent *found;
     unsigned count = 0;
     while ((found = readdir(dir)))
-        if (strstr(found->d_name, ending)) {
+        if (found->d_name[0] != '.' && strstr(found->d_name, ending)) {
             (void)snprintf(ret, 2 * PATH_MAX, "%s/%s", spool_root, found->d_name);
             count++;
         }
     assert_int_equal(count, 1);
+}
+
+static void cut(const char *ending, off_t len)
+{
+    char path[2 * PATH_MAX];
+    find_file(ending, path);
+    assert_int_equal(truncate(path, len), 0);
+}
+
+/* Three records, 11 + 12 + 13 packets, in an object that waits; the process has ended. */
+static void leave_object(void)
+{
+    obstruct(true);
+    struct delivery *delivery = open_delivery(1 << 30, 60);
+    commit(delivery, 1, WINDOW, 11, 3);
+    assert_false(wait_for_outcome(delivery, 0));
+    close_delivery(delivery);
+    obstruct(false);
 }
 
 static void test_what_waits_survives_the_process(void **state)
@@ -240,16 +258,9 @@ static void test_cut_batch_delivers_the_rest(void **state)
 static void test_damaged_object_is_told_as_lost(void **state)
 {
     (void)state;
-    char path[2 * PATH_MAX];
-    obstruct(true);
+    leave_object();
+    cut(".object", 20);
     struct delivery *delivery = open_delivery(1 << 30, 60);
-    commit(delivery, 1, WINDOW, 11, 3);
-    assert_false(wait_for_outcome(delivery, 0));
-    close_delivery(delivery);
-    find_file(".object", path);
-    assert_int_equal(truncate(path, 20), 0);
-    obstruct(false);
-    delivery = open_delivery(1 << 30, 60);
     deliver_all(delivery);
     struct delivery_counts counts = check_counts(delivery);
     assert_int_equal(counts.given_up.records, 3);
@@ -263,6 +274,56 @@ static void test_damaged_object_is_told_as_lost(void **state)
     assert_int_equal(arrived.packets, 7);
     assert_int_equal(arrived.lost, 11 + 12 + 13);
     assert_int_equal(arrived.lost_start, WINDOW);
+}
+
+static void test_cut_pack_has_a_copy(void **state)
+{
+    (void)state;
+    leave_object();
+    cut(".pack", 100);
+    struct delivery *delivery = open_delivery(1 << 30, 60);
+    assert_int_equal(check_counts(delivery).taken.packets, 11 + 12 + 13);
+    deliver_all(delivery);
+    assert_int_equal(check_counts(delivery).unreadable, 0);
+    close_delivery(delivery);
+    look();
+    assert_int_equal(arrived.packets, 11 + 12 + 13);
+    char name[2 * PATH_MAX];
+    find_file("", name); /* neither of the two is left */
+    assert_string_equal(strrchr(name, '/'), "/state");
+}
+
+static void test_copy_tells_what_is_lost(void **state)
+{
+    (void)state;
+    leave_object();
+    cut(".pack", 0);
+    cut(".object", 20);
+    struct delivery *delivery = open_delivery(1 << 30, 60);
+    deliver_all(delivery);
+    assert_int_equal(check_counts(delivery).given_up.packets, 11 + 12 + 13);
+    commit(delivery, 2, WINDOW + 600, 7, 1);
+    deliver_all(delivery);
+    close_delivery(delivery);
+    look();
+    assert_int_equal(arrived.packets, 7);
+    assert_int_equal(arrived.lost, 11 + 12 + 13);
+}
+
+static void test_pack_without_a_copy_is_set_aside(void **state)
+{
+    (void)state;
+    leave_object();
+    cut(".pack", 100);
+    cut(".copy", 100);
+    struct delivery *delivery = open_delivery(1 << 30, 60);
+    assert_int_equal(check_counts(delivery).unreadable, 1);
+    assert_int_equal(check_counts(delivery).waiting.records, 0);
+    assert_int_equal(delivery_accepted(delivery), 1);
+    close_delivery(delivery);
+    char aside[2 * PATH_MAX];
+    (void)snprintf(aside, sizeof aside, "%s/rejected/0000000000000001-00000000.object", spool_root);
+    assert_int_equal(access(aside, F_OK), 0);
 }
 
 static void test_unreadable_batch_is_set_aside(void **state)
@@ -344,6 +405,9 @@ int main(void)
         IN_ROOT(test_beyond_the_bound_the_oldest_is_told_as_lost),
         IN_ROOT(test_cut_batch_delivers_the_rest),
         IN_ROOT(test_damaged_object_is_told_as_lost),
+        IN_ROOT(test_cut_pack_has_a_copy),
+        IN_ROOT(test_copy_tells_what_is_lost),
+        IN_ROOT(test_pack_without_a_copy_is_set_aside),
         IN_ROOT(test_unreadable_batch_is_set_aside),
         IN_ROOT(test_objects_hold_their_publish_interval),
         IN_ROOT(test_lost_before_it_was_written),
