@@ -7,6 +7,7 @@
 
 #include "base/macro.h"
 #include "base/troff.h"
+#include "record/value.h"
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_INFO };
 
@@ -18,13 +19,14 @@ enum metric_scope {
     SCOPE_FLOW_LOG,  /* flow_log_id, name */
 };
 
-enum value_kind {
-    VALUE_NUMBER,  /* uint64_t */
-    VALUE_SIGNED,  /* int64_t */
-    VALUE_BOOL,    /* bool: 0 or 1 */
-    VALUE_NS,      /* uint64_t nanoseconds, told in seconds */
-    VALUE_SECONDS, /* uint64_t seconds; not told while 0 */
-    VALUE_ONE,     /* no member: the labels are what is told */
+enum sample_kind {
+    SAMPLE_NUMBER,  /* uint64_t */
+    SAMPLE_SIGNED,  /* int64_t */
+    SAMPLE_BOOL,    /* bool: 0 or 1 */
+    SAMPLE_NS,      /* uint64_t nanoseconds, told in seconds */
+    SAMPLE_SECONDS, /* uint64_t seconds; not told while 0 */
+    SAMPLE_ONE,     /* no member: the labels are what is told */
+    SAMPLE_TEXT,    /* char[]: the label "text"; not told while empty */
 };
 
 struct metric {
@@ -44,13 +46,13 @@ struct metric {
 #define FLOW_LOG(member) .scope = SCOPE_FLOW_LOG, .offset = offsetof(struct metrics_flow_log, member)
 
 static const struct metric metrics_table[] = {
-    {"flowlog_build", METRIC_INFO, .kind = VALUE_ONE, .scope = SCOPE_DAEMON,
+    {"flowlog_build", METRIC_INFO, .kind = SAMPLE_ONE, .scope = SCOPE_DAEMON,
      .label = "version=\"" FLOWLOG_VERSION "\"", .help = "The version that runs."},
-    {"flowlog_capturing", METRIC_GAUGE, .kind = VALUE_BOOL, DAEMON(capturing),
+    {"flowlog_capturing", METRIC_GAUGE, .kind = SAMPLE_BOOL, DAEMON(capturing),
      .help = "1 while packets are counted."},
     {"process_start_time_seconds", METRIC_GAUGE, DAEMON(started_s), .unit = "seconds",
      .help = "When the process started, since the epoch."},
-    {"process_cpu_seconds", METRIC_COUNTER, .kind = VALUE_NS, DAEMON(cpu_ns), .unit = "seconds",
+    {"process_cpu_seconds", METRIC_COUNTER, .kind = SAMPLE_NS, DAEMON(cpu_ns), .unit = "seconds",
      .help = "Processor time of the process, user and system."},
     {"process_resident_memory_bytes", METRIC_GAUGE, DAEMON(resident_bytes), .unit = "bytes",
      .help = "Memory of the process."},
@@ -111,12 +113,12 @@ static const struct metric metrics_table[] = {
      .help = "What those took."},
     {"flowlog_store_failed_hours", METRIC_COUNTER, DAEMON(store_failed),
      .help = "Attempts to merge an hour's files that failed and left them as they were."},
-    {"flowlog_store_failing", METRIC_GAUGE, .kind = VALUE_BOOL, DAEMON(store_failing),
+    {"flowlog_store_failing", METRIC_GAUGE, .kind = SAMPLE_BOOL, DAEMON(store_failing),
      .help = "1 when the last round of the store's upkeep failed."},
 
-    {"flowlog_interface_attached", METRIC_GAUGE, .kind = VALUE_BOOL, INTERFACE(attached),
+    {"flowlog_interface_attached", METRIC_GAUGE, .kind = SAMPLE_BOOL, INTERFACE(attached),
      .help = "1 while the interface's packets are counted."},
-    {"flowlog_interface_difference_packets", METRIC_GAUGE, .kind = VALUE_SIGNED, INTERFACE(difference),
+    {"flowlog_interface_difference_packets", METRIC_GAUGE, .kind = SAMPLE_SIGNED, INTERFACE(difference),
      .unit = "packets",
      .help = "Packets seen less those of the interface's own counters, when a window was last closed."},
     {"flowlog_lost_long_packets", METRIC_COUNTER, INTERFACE(lost_long), .unit = "packets",
@@ -189,17 +191,19 @@ static const struct metric metrics_table[] = {
      .help = "How long ago the oldest window ended that is not delivered."},
     {"flowlog_delivery_failures", METRIC_COUNTER, FLOW_LOG(failures),
      .help = "Deliveries that failed and are repeated."},
-    {"flowlog_delivery_failing", METRIC_GAUGE, .kind = VALUE_BOOL, FLOW_LOG(failing),
+    {"flowlog_delivery_failing", METRIC_GAUGE, .kind = SAMPLE_BOOL, FLOW_LOG(failing),
      .help = "1 when the last delivery failed."},
-    {"flowlog_delivery_error", METRIC_GAUGE, .kind = VALUE_BOOL, FLOW_LOG(rate_limited),
+    {"flowlog_delivery_error", METRIC_GAUGE, .kind = SAMPLE_BOOL, FLOW_LOG(rate_limited),
      .label = "error=\"Rate limited\"",
-     .help = "1 for what was wrong with the last delivery, in the words of AWS; \"flowlog status\" has the "
-             "text."},
-    {"flowlog_delivery_error", METRIC_GAUGE, .kind = VALUE_BOOL, FLOW_LOG(access_error),
+     .help = "1 for what was wrong with the last delivery, in the words of AWS."},
+    {"flowlog_delivery_error", METRIC_GAUGE, .kind = SAMPLE_BOOL, FLOW_LOG(access_error),
      .label = "error=\"Access error\""},
-    {"flowlog_delivery_error", METRIC_GAUGE, .kind = VALUE_BOOL, FLOW_LOG(unknown_error),
+    {"flowlog_delivery_error", METRIC_GAUGE, .kind = SAMPLE_BOOL, FLOW_LOG(unknown_error),
      .label = "error=\"Unknown error\""},
-    {"flowlog_delivery_last_success_timestamp_seconds", METRIC_GAUGE, .kind = VALUE_SECONDS,
+    {"flowlog_delivery_error_text", METRIC_GAUGE, .kind = SAMPLE_TEXT, FLOW_LOG(error),
+     .help = "1, and the label \"text\" is what was wrong with the last delivery in full; not there when "
+             "nothing was."},
+    {"flowlog_delivery_last_success_timestamp_seconds", METRIC_GAUGE, .kind = SAMPLE_SECONDS,
      FLOW_LOG(last_success_s), .unit = "seconds",
      .help = "When something was last delivered, since the epoch."},
 };
@@ -217,16 +221,22 @@ void metrics_done(struct metrics *metrics)
     free(metrics->flow_logs);
 }
 
+/* A foreign text in it need not be UTF-8, which the format wants. */
 static void print_label(struct buf *buf, const char *name, const char *value)
 {
     buf_printf(buf, "%c%s=\"", buf->data && buf->data[buf->len - 1] == '"' ? ',' : '{', name);
-    for (; *value; value++) {
+    for (size_t len = strlen(value); len > 0;) {
+        size_t step = value_utf8_sequence(value, len);
         if (*value == '"' || *value == '\\')
             buf_char(buf, '\\');
         if (*value == '\n')
             buf_text(buf, "\\n");
+        else if (step == 0)
+            buf_text(buf, "\xef\xbf\xbd");
         else
-            buf_char(buf, *value);
+            buf_append(buf, value, step);
+        value += step ? step : 1;
+        len -= step ? step : 1;
     }
     buf_char(buf, '"');
 }
@@ -236,18 +246,18 @@ static void print_value(struct buf *buf, const struct metric *metric, const void
     const char *member = (const char *)base + metric->offset;
     uint64_t number = 1;
     bool truth = true;
-    if (metric->kind == VALUE_BOOL)
+    if (metric->kind == SAMPLE_BOOL)
         memcpy(&truth, member, sizeof truth);
-    else if (metric->kind != VALUE_ONE)
+    else if (metric->kind != SAMPLE_ONE && metric->kind != SAMPLE_TEXT)
         memcpy(&number, member, sizeof number);
     switch (metric->kind) {
-    case VALUE_SIGNED:
+    case SAMPLE_SIGNED:
         buf_printf(buf, " %" PRId64 "\n", (int64_t)number);
         break;
-    case VALUE_BOOL:
+    case SAMPLE_BOOL:
         buf_printf(buf, " %d\n", truth);
         break;
-    case VALUE_NS:
+    case SAMPLE_NS:
         buf_printf(buf, " %" PRIu64 ".%09" PRIu64 "\n", number / (uint64_t)NS_PER_S,
                    number % (uint64_t)NS_PER_S);
         break;
@@ -258,10 +268,11 @@ static void print_value(struct buf *buf, const struct metric *metric, const void
 
 static bool is_told(const struct metric *metric, const void *base)
 {
+    const char *member = (const char *)base + metric->offset;
     uint64_t number = 1;
-    if (metric->kind == VALUE_SECONDS)
-        memcpy(&number, (const char *)base + metric->offset, sizeof number);
-    return number != 0;
+    if (metric->kind == SAMPLE_SECONDS)
+        memcpy(&number, member, sizeof number);
+    return number != 0 && (metric->kind != SAMPLE_TEXT || member[0]);
 }
 
 /* The sample's name, and the row's own label; those of the scope follow. */
@@ -315,6 +326,8 @@ static void print_flow_logs(struct buf *buf, const struct metric *metric, const 
         begin_sample(buf, metric);
         print_label(buf, "flow_log_id", flow_log->id);
         print_label(buf, "name", flow_log->name);
+        if (metric->kind == SAMPLE_TEXT)
+            print_label(buf, "text", (const char *)flow_log + metric->offset);
         end_sample(buf, metric, flow_log);
     }
 }

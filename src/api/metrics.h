@@ -54,6 +54,7 @@ struct metrics_flow_log {
     bool rate_limited; /* AWS's words for what is wrong */
     bool access_error;
     bool unknown_error;
+    char error[512]; /* the same in full; "" when nothing is */
 };
 
 struct metrics {

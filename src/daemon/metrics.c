@@ -135,7 +135,8 @@ static bool measure_flow_logs(const struct daemon *daemon, struct metrics *metri
         const struct publisher *publisher = &daemon->publish.publishers[i];
         struct delivery_counts counts;
         delivery_counts(publisher->delivery, &counts);
-        metrics->flow_logs[metrics->flow_log_count++] =
+        struct metrics_flow_log *flow_log = &metrics->flow_logs[metrics->flow_log_count++];
+        *flow_log =
             (struct metrics_flow_log){.id = publisher->flow_log->id,
                                       .name = publisher->flow_log->name,
                                       .taken = counts.taken.records,
@@ -162,6 +163,8 @@ static bool measure_flow_logs(const struct daemon *daemon, struct metrics *metri
                                       .access_error = counts.word == error_word_text(ERROR_ACCESS),
                                       .unknown_error = counts.word == error_word_text(ERROR_UNKNOWN),
                                       .last_success_s = counts.delivered_ns / NS_PER_S};
+        (void)snprintf(flow_log->error, sizeof flow_log->error, "%s",
+                       counts.error[0] ? counts.error : publisher->error);
     }
     return metrics->flow_logs;
 }

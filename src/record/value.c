@@ -160,7 +160,6 @@ int value_parse_string(struct value *ret, enum field_id field, const char *text,
     return value_parse(ret, field, text, len, fault);
 }
 
-/* Length of the UTF-8 sequence that begins at text, or 0. */
 static size_t utf8_sequence(const unsigned char *text, size_t len)
 {
     static const struct {
@@ -184,10 +183,15 @@ static size_t utf8_sequence(const unsigned char *text, size_t len)
     return 0;
 }
 
+size_t value_utf8_sequence(const char *text, size_t len)
+{
+    return len ? utf8_sequence((const unsigned char *)text, len) : 0;
+}
+
 bool value_is_utf8(const char *text, size_t len)
 {
     for (size_t at = 0; at < len;) {
-        size_t step = utf8_sequence((const unsigned char *)text + at, len - at);
+        size_t step = value_utf8_sequence(text + at, len - at);
         if (step == 0)
             return false;
         at += step;

@@ -13,6 +13,7 @@ import pytest
 
 from . import lab, traffic
 from .daemon import ACCEPT, INGRESS, KILLS, Flow, interface, read_records, totals
+from .test_http import read_metrics
 
 SOURCE, TARGET, PORT, UDP = "10.77.1.2", "10.77.1.1", 4444, 17
 
@@ -71,6 +72,8 @@ def test_dead_destination_beside_a_living_one(host, start, sink, tmp_path):
         lab.wait_for(lambda: flow_log_status(daemon, "late")["deliver-logs-status"] == "FAILED", what="a failed attempt")
         log = flow_log_status(daemon, "late")
         assert log["deliver-logs-error-message"] == "Access error" and str(late) in log["error"]
+        (told,) = [dict(labels) for name, *labels in read_metrics(host.host)[1] if name == "flowlog_delivery_error_text"]
+        assert told == {"flow_log_id": log["id"], "name": "late", "text": log["error"]}
         assert log["records"]["waiting"] > 0 and log["spool-bytes"] > 0 and log["lag"] >= 0
         assert_account_closes(log)
         assert flow_log_status(daemon, "all")["deliver-logs-status"] == "SUCCESS"
