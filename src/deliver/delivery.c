@@ -35,6 +35,7 @@ static int copy_settings(struct delivery *delivery, const struct delivery_settin
         return -ENOMEM;
     delivery->objects = (struct object_settings){.file_format = destination->file_format,
                                                  .codec = destination->codec,
+                                                 .full_bytes = OBJECT_FULL_BYTES,
                                                  .layout = {.account = delivery->account,
                                                             .region = delivery->region,
                                                             .flow_log_id = delivery->flow_log_id,

@@ -228,7 +228,7 @@ static int pack_line(struct packing *packing, const struct batch_head *head, con
                      struct open_object *open, struct fault *fault)
 {
     int r = 0;
-    if (open->writer && object_writer_is_full(open->writer))
+    if (open->writer && object_writer_bytes(open->writer) >= packing->settings->full_bytes)
         r = end_object(packing, open, fault);
     if (r == 0 && !open->writer) {
         r = begin_object(packing, open, fault);

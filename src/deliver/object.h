@@ -15,10 +15,14 @@
 #include "deliver/layout.h"
 #include "deliver/spool.h"
 
+/* AWS closes an object at 75 MB (delivery.md 2.4); the compressor holds a little back. */
+#define OBJECT_FULL_BYTES 74000000UL
+
 struct object_settings {
     struct layout layout; /* without the extension: the file format has one */
     enum file_format file_format;
     enum parquet_codec codec;
+    uint64_t full_bytes; /* an object that has come so far ends, and what follows goes into the next */
 };
 
 /*

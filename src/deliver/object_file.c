@@ -18,7 +18,6 @@
 #include "record/json.h"
 #include "record/parse.h"
 
-#define OBJECT_FULL 74000000UL   /* AWS closes at 75 MB (delivery.md 2.4); the compressor still holds some */
 #define PIECE_LEN (256UL * 1024) /* equal pieces make equal bytes */
 #define PIECE_MAX (64UL << 20)   /* one record of the longest values is far below */
 
@@ -195,9 +194,9 @@ int object_writer_add(struct object_writer *writer, const struct batch_line *lin
     return writer->form->add(writer, line, fault);
 }
 
-bool object_writer_is_full(const struct object_writer *writer)
+uint64_t object_writer_bytes(const struct object_writer *writer)
 {
-    return writer->form->bytes(writer) >= OBJECT_FULL;
+    return writer->form->bytes(writer);
 }
 
 int object_writer_close(struct object_writer *writer, uint64_t *ret_bytes, struct fault *fault)

@@ -18,8 +18,8 @@ int object_writer_open(struct object_writer **ret, const char *path, enum file_f
 int object_writer_add(struct object_writer *writer, const struct batch_line *line,
                       struct fault *fault) MUST_USE;
 
-/* As large as an object is to be (delivery.md 2.4). */
-bool object_writer_is_full(const struct object_writer *writer);
+/* How large it is so far, without what the compressor still holds. The same at one place for equal lines. */
+uint64_t object_writer_bytes(const struct object_writer *writer);
 
 /* Synced; its size. Frees in every case; after an error the file is gone. */
 int object_writer_close(struct object_writer *writer, uint64_t *ret_bytes, struct fault *fault) MUST_USE;

@@ -12,7 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/gzip.h"
 #include "deliver/delivery.h"
 
 enum { WINDOW = 1559723400 }; /* 2019-06-05 08:30 UTC: a window of 600 s begins */
@@ -73,6 +76,28 @@ static inline void commit_batch(struct delivery *delivery, const struct batch_he
         assert_int_equal(
             batch_writer_add(writer, 0, &records[i], records[i].values[FIELD_PACKETS].number, 0, &fault), 0);
     assert_int_equal(delivery_commit(delivery, writer, &fault), 0);
+}
+
+/* A whole object of lines, in static memory until the next call. */
+static inline char *read_object(const char *path)
+{
+    static char plain[8 << 20];
+    AUTO_BUF struct buf packed = BUF_INIT(sizeof plain);
+    struct gzip_reader *reader = NULL;
+    size_t len = 0, got;
+    assert_int_equal(file_read(path, &packed, NULL), 0);
+    assert_int_equal(gzip_reader_new(&reader), 0);
+    const uint8_t *in = (const uint8_t *)packed.data;
+    size_t in_len = packed.len;
+    do {
+        assert_int_equal(gzip_reader_inflate(reader, &in, &in_len, plain + len, sizeof plain - 1 - len, &got),
+                         0);
+        len += got;
+    } while (got > 0);
+    assert_true(gzip_reader_is_complete(reader));
+    gzip_reader_free(reader);
+    plain[len] = '\0';
+    return plain;
 }
 
 #define WAIT_NS (20 * NS_PER_S)

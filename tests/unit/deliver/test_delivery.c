@@ -12,7 +12,6 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/gzip.h"
 #include "deliver/backoff.h"
 #include "deliver/deliveries.h"
 
@@ -111,25 +110,8 @@ static int take_object(const char *path, const struct stat *status, int kind, st
 {
     if (kind != FTW_F)
         return 0;
-    AUTO_BUF struct buf packed = BUF_INIT(1 << 20);
-    struct gzip_reader *reader;
-    static char plain[8 << 20];
-    size_t len = 0;
-    assert_int_equal(file_read(path, &packed, NULL), 0);
-    assert_int_equal(gzip_reader_new(&reader), 0);
-    const uint8_t *in = (const uint8_t *)packed.data;
-    size_t in_len = packed.len;
-    size_t got;
-    do {
-        assert_int_equal(gzip_reader_inflate(reader, &in, &in_len, plain + len, sizeof plain - 1 - len, &got),
-                         0);
-        len += got;
-    } while (got > 0);
-    assert_true(gzip_reader_is_complete(reader));
-    gzip_reader_free(reader);
-    plain[len] = '\0';
     char *rest = NULL;
-    for (char *line = strtok_r(plain, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+    for (char *line = strtok_r(read_object(path), "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         take_line(line);
     arrived.objects++;
     return 0;

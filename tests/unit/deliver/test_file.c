@@ -11,7 +11,6 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/gzip.h"
 #include "deliver/deliveries.h"
 #include "parquet/files.h"
 
@@ -48,28 +47,11 @@ static void look(void)
     qsort(found.paths, found.files, sizeof *found.paths, compare_paths);
 }
 
-static void read_object(const char *below_root, struct buf *packed)
+static void assert_holds(const char *below_root, const char *text)
 {
     char path[2 * PATH_MAX];
     (void)snprintf(path, sizeof path, "%s%s", root, below_root);
-    assert_int_equal(file_read(path, packed, NULL), 0);
-}
-
-static void assert_holds(const char *below_root, const char *text)
-{
-    char plain[65536];
-    size_t len = 0;
-    AUTO_BUF struct buf packed = BUF_INIT(1 << 20);
-    read_object(below_root, &packed);
-    struct gzip_reader *reader;
-    assert_int_equal(gzip_reader_new(&reader), 0);
-    const uint8_t *in = (const uint8_t *)packed.data;
-    size_t in_len = packed.len;
-    assert_int_equal(gzip_reader_inflate(reader, &in, &in_len, plain, sizeof plain - 1, &len), 0);
-    assert_true(gzip_reader_is_complete(reader));
-    gzip_reader_free(reader);
-    plain[len] = '\0';
-    assert_string_equal(plain, text);
+    assert_string_equal(read_object(path), text);
 }
 
 static struct destination_settings settings_for_files(void)
