@@ -95,7 +95,6 @@ static void refuse(struct cloudwatch *cloudwatch, const size_t *lines, size_t co
         [REFUSAL_TOO_OLD] = "older than the service takes",
         [REFUSAL_EXPIRED] = "older than the group's retention",
         [REFUSAL_TOO_LARGE] = "larger than the service takes",
-        [REFUSAL_INVALID] = "refused as invalid",
     };
     for (size_t i = 0; i < count; i++)
         marks_refuse(&cloudwatch->marks, lines[i], why);
@@ -124,7 +123,8 @@ static size_t gather(struct cloudwatch *cloudwatch, const struct batch *batch, s
             refuse(cloudwatch, &index, 1, REFUSAL_TOO_LARGE);
             continue;
         }
-        if (!fits(line, count ? &batch->lines[cloudwatch->piece[0]] : line, count, bytes))
+        if (count == cloudwatch->marks.most ||
+            !fits(line, count ? &batch->lines[cloudwatch->piece[0]] : line, count, bytes))
             break;
         cloudwatch->piece[count++] = index;
         bytes += line->len + EVENT_OVERHEAD;
@@ -213,6 +213,30 @@ static int send_piece(struct cloudwatch *cloudwatch, const struct batch *batch, 
     return 0;
 }
 
+/* One call after the other, until all lines have an answer. */
+static int send_due(struct cloudwatch *cloudwatch, const struct batch *batch, const atomic_bool *cancelled,
+                    struct aws_error *error, struct fault *fault)
+{
+    struct marks *marks = &cloudwatch->marks;
+    size_t next = 0, from = 0, count;
+    int r = 0;
+    marks_begin_attempt(marks);
+    while (r == 0 && (count = gather(cloudwatch, batch, &next)) > 0) {
+        r = send_piece(cloudwatch, batch, count, cancelled, error, fault);
+        if (r == 0) {
+            marks_call_taken(marks);
+            from = next;
+        } else if (service_refuses(error, REFUSED_AS)) {
+            if (count == 1)
+                cloudwatch->refusal = *fault;
+            if (marks_call_refused(marks, cloudwatch->piece, count))
+                r = 0;
+            next = from;
+        }
+    }
+    return marks_end_attempt(marks) || r < 0 ? r : -EBADMSG;
+}
+
 static void cloudwatch_send(void *state, const struct batch *batch, uint64_t *progress,
                             const atomic_bool *cancelled, struct outcome *ret)
 {
@@ -225,15 +249,7 @@ static void cloudwatch_send(void *state, const struct batch *batch, uint64_t *pr
         (void)fault_set(&ret->fault, r, "out of memory");
         return;
     }
-    size_t next = 0, count;
-    while (r == 0 && (count = gather(cloudwatch, batch, &next)) > 0) {
-        r = send_piece(cloudwatch, batch, count, cancelled, &error, &ret->fault);
-        if (r == 0 || !service_refuses(&error, REFUSED_AS))
-            continue;
-        refuse(cloudwatch, cloudwatch->piece, count, REFUSAL_INVALID);
-        cloudwatch->refusal = ret->fault;
-        r = 0;
-    }
+    r = send_due(cloudwatch, batch, cancelled, &error, &ret->fault);
     *progress = cloudwatch->marks.with[LINE_DELIVERED];
     if (r < 0)
         service_tell_error(&error, ret);

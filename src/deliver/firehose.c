@@ -108,7 +108,8 @@ static size_t gather(struct firehose *firehose, const struct batch *batch, size_
                             firehose->stream);
             continue;
         }
-        if (count == CALL_RECORDS_MAX || bytes + firehose->data.len > CALL_BYTES_MAX)
+        if (count == CALL_RECORDS_MAX || count == firehose->marks.most ||
+            bytes + firehose->data.len > CALL_BYTES_MAX)
             break;
         print_record(firehose, count);
         bytes += firehose->data.len;
@@ -186,6 +187,32 @@ static int prepare(struct firehose *firehose, const struct batch *batch)
     return marks_begin(&firehose->marks, batch);
 }
 
+/* One call after the other, until all lines have an answer or some were not taken, which *ret_failed tells.
+ */
+static int send_due(struct firehose *firehose, const struct batch *batch, const atomic_bool *cancelled,
+                    bool *ret_failed, struct aws_error *error, struct outcome *ret)
+{
+    struct marks *marks = &firehose->marks;
+    uint64_t delivered = marks->with[LINE_DELIVERED];
+    size_t next = 0, from = 0, count;
+    int r = 0;
+    marks_begin_attempt(marks);
+    while (r == 0 && !*ret_failed && (count = gather(firehose, batch, &next)) > 0) {
+        r = send_piece(firehose, count, delivered, cancelled, ret_failed, error, ret);
+        if (r == 0) {
+            marks_call_taken(marks);
+            from = next;
+        } else if (service_refuses(error, REFUSED_AS)) {
+            if (count == 1)
+                firehose->refusal = ret->fault;
+            if (marks_call_refused(marks, firehose->piece, count))
+                r = 0;
+            next = from;
+        }
+    }
+    return marks_end_attempt(marks) || r < 0 ? r : -EBADMSG;
+}
+
 static void firehose_send(void *state, const struct batch *batch, uint64_t *progress,
                           const atomic_bool *cancelled, struct outcome *ret)
 {
@@ -198,18 +225,8 @@ static void firehose_send(void *state, const struct batch *batch, uint64_t *prog
         (void)fault_set(&ret->fault, r, "out of memory");
         return;
     }
-    uint64_t delivered = firehose->marks.with[LINE_DELIVERED];
     bool failed = false;
-    size_t next = 0, count;
-    while (r == 0 && !failed && (count = gather(firehose, batch, &next)) > 0) {
-        r = send_piece(firehose, count, delivered, cancelled, &failed, &error, ret);
-        if (r == 0 || !service_refuses(&error, REFUSED_AS))
-            continue;
-        for (size_t i = 0; i < count; i++)
-            marks_refuse(&firehose->marks, firehose->piece[i], REFUSAL_INVALID);
-        firehose->refusal = ret->fault;
-        r = 0;
-    }
+    r = send_due(firehose, batch, cancelled, &failed, &error, ret);
     *progress = firehose->marks.with[LINE_DELIVERED];
     if (r < 0)
         service_tell_error(&error, ret);

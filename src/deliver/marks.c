@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ALONE_MAX 10 /* lines refused by themselves, until it is clear that no line is the cause */
+
 _Static_assert(LINE_DUE == 0, "marks_begin relies on calloc");
 
 bool marks_are_of(const struct marks *marks, const struct batch *batch)
@@ -42,6 +44,40 @@ size_t marks_next(const struct marks *marks, size_t from, enum line_mark mark)
         return marks->count;
     const uint8_t *found = memchr(marks->lines + from, mark, marks->count - from);
     return found ? (size_t)(found - marks->lines) : marks->count;
+}
+
+void marks_begin_attempt(struct marks *marks)
+{
+    marks->most = marks->count;
+    marks->taken = false;
+}
+
+void marks_call_taken(struct marks *marks)
+{
+    marks->taken = true;
+    marks->most = marks->most < marks->count / 2 ? 2 * marks->most : marks->count;
+}
+
+bool marks_call_refused(struct marks *marks, const size_t *lines, size_t count)
+{
+    if (count > 1) {
+        marks->most = count / 2;
+        return true;
+    }
+    marks_set(marks, lines[0], LINE_ALONE);
+    return marks->taken || marks->with[LINE_ALONE] < ALONE_MAX;
+}
+
+bool marks_end_attempt(struct marks *marks)
+{
+    bool vain = !marks->taken && marks->with[LINE_ALONE] > 0;
+    for (size_t i = 0; (i = marks_next(marks, i, LINE_ALONE)) < marks->count; i++) {
+        if (vain)
+            marks_set(marks, i, LINE_DUE);
+        else
+            marks_refuse(marks, i, REFUSAL_INVALID);
+    }
+    return !vain;
 }
 
 size_t marks_left(const struct marks *marks)

@@ -29,6 +29,8 @@ struct marks {
     size_t count;
     size_t with[LINE_MARKS];    /* lines that bear each mark */
     uint64_t refused[REFUSALS]; /* those of LINE_REFUSED by reason */
+    size_t most;                /* lines that the next call may hold */
+    bool taken;                 /* a call of this attempt was */
 };
 
 /* Whether the marks are those of this batch. */
@@ -42,6 +44,25 @@ void marks_refuse(struct marks *marks, size_t line, enum refusal why);
 
 /* The first line from `from` on that bears the mark; `count` when there is none. */
 size_t marks_next(const struct marks *marks, size_t from, enum line_mark mark);
+
+/*
+ * For services that refuse a call as a whole, perhaps for one line of it. Every attempt begins with
+ * marks_begin_attempt(); of each call it tells what came of it.
+ */
+void marks_begin_attempt(struct marks *marks);
+void marks_call_taken(struct marks *marks);
+
+/*
+ * The lines stay due, and the next calls hold half as many, until the line that is the cause stands alone.
+ * False when one after the other was refused by itself and no call was taken: it is not about lines.
+ */
+bool marks_call_refused(struct marks *marks, const size_t *lines, size_t count) MUST_USE;
+
+/*
+ * At the attempt's end: the lines that were refused by themselves are refused for good if any call was taken.
+ * False when none was: they are due again.
+ */
+bool marks_end_attempt(struct marks *marks) MUST_USE;
 
 /* Lines without a final answer. */
 size_t marks_left(const struct marks *marks);

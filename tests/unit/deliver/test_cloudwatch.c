@@ -24,6 +24,7 @@ struct logs {
     unsigned fail_at; /* the number of the PutLogEvents call that fails once, from 1 */
     struct fake_answer failure;
     const char *rejected; /* rejectedLogEventsInfo of every answer; NULL: none */
+    const char *poison;   /* calls with a message that begins so are refused; NULL: none */
 };
 
 static int stream_of(const json_t *body)
@@ -55,6 +56,19 @@ static bool keeps_limits(const json_t *events)
     return json_array_size(events) >= 1 && json_array_size(events) <= 10000 && bytes <= 1048576;
 }
 
+static bool is_poisoned(const struct logs *logs, const json_t *events)
+{
+    size_t i;
+    const json_t *event;
+    json_array_foreach(events, i, event)
+    {
+        const char *message = json_string_value(json_object_get(event, "message"));
+        if (logs->poison && strncmp(message, logs->poison, strlen(logs->poison)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static struct fake_answer put_events(struct logs *logs, const json_t *body)
 {
     int stream = stream_of(body);
@@ -66,7 +80,7 @@ static struct fake_answer put_events(struct logs *logs, const json_t *body)
         return logs->failure;
     if (!logs->stream_exists[stream])
         return fake_error(400, "ResourceNotFoundException");
-    if (!keeps_limits(events))
+    if (!keeps_limits(events) || is_poisoned(logs, events))
         return fake_error(400, "InvalidParameterException");
     json_array_foreach(events, i, event)(void)
         json_array_append(logs->events[stream], json_object_get(event, "message"));
@@ -202,6 +216,45 @@ static void test_accounts_for_rejected_events(void **state)
     assert_int_equal(outcome.refused_of[1].sum.packets, 0);
 }
 
+/* A call is refused as a whole; what is not the cause of it arrives all the same. */
+static void test_finds_what_a_call_is_refused_for(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < 12007; i++)
+        stream_batch_add(&scene->base.made, i % 2, START + i / 60,
+                         i == 0 || i == 5000 || i == 12006 ? "poison" : "a line");
+    scene->logs.poison = "poison";
+    struct outcome outcome = stream_scene_send(&scene->base);
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(outcome.word, ERROR_UNKNOWN);
+    assert_non_null(strstr(outcome.fault.text, "InvalidParameterException"));
+    assert_int_equal(outcome.rejected.records, 3);
+    assert_int_equal(outcome.rejected.packets, 3 * 7);
+    assert_int_equal(outcome.refused[REFUSAL_INVALID], 3);
+    assert_int_equal(scene->base.progress, 12004);
+    assert_int_equal(json_array_size(scene->logs.events[0]) + json_array_size(scene->logs.events[1]), 12004);
+    assert_true(scene->logs.calls < 120); /* by halves, not line by line */
+}
+
+/* Whatever is wrong then, it is no line: nothing is lost, and nobody is asked thousands of times. */
+static void test_keeps_what_is_refused_altogether(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < 3001; i++)
+        stream_batch_add_long(&scene->base.made, 0, START, 60);
+    scene->logs.poison = "";
+    struct outcome outcome = stream_scene_send(&scene->base);
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_int_equal(outcome.word, ERROR_UNKNOWN);
+    assert_int_equal(outcome.rejected.records, 0);
+    assert_true(scene->logs.calls < 40);
+    scene->logs.poison = NULL;
+    outcome = stream_scene_send(&scene->base);
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(outcome.rejected.records, 0);
+    assert_all_delivered(scene);
+}
+
 #define FORMAT "${start} ${end} ${packets} ${log-status} ${x-lost-packets}"
 
 static struct delivery *open_delivery(const struct scene *scene, uint64_t *ret_taken)
@@ -328,9 +381,10 @@ static void test_tells_failures_apart(void **state)
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     assert_int_equal(outcome.word, ERROR_UNKNOWN);
     outcome = outcome_of_failure(scene, fake_error(400, "InvalidParameterException"));
-    assert_int_equal(outcome.kind, OUTCOME_REJECTED);
-    assert_int_equal(outcome.refused[REFUSAL_INVALID], 1);
-    scene->base.made.batch.head.sequence++;
+    assert_int_equal(outcome.kind, OUTCOME_RETRY); /* nothing was taken: it need not be the line */
+    assert_int_equal(outcome.word, ERROR_UNKNOWN);
+    assert_non_null(strstr(outcome.fault.text, "InvalidParameterException"));
+    assert_int_equal(outcome.refused[REFUSAL_INVALID], 0);
     /* Not the service's own word, so no reason to lose records. */
     outcome = outcome_of_failure(scene, (struct fake_answer){.status = 400, .body = strdup("no")});
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
@@ -354,6 +408,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_accounts_for_rejected_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused_events_are_told_by_the_next_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retry_sends_only_the_rest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_finds_what_a_call_is_refused_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keeps_what_is_refused_altogether, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tells_failures_apart, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

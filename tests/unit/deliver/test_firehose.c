@@ -27,6 +27,7 @@ struct stream {
     unsigned seen;
     unsigned fail_at; /* the number of the call that fails as a whole, from 1 */
     struct fake_answer call_failure;
+    const char *poison; /* calls with a record that begins so are refused; NULL: none */
 };
 
 /* NUL-terminated; the length in *ret_len. */
@@ -56,6 +57,20 @@ static json_t *take(struct stream *stream, char *plain)
     return json_pack("{s:s}", "RecordId", "49");
 }
 
+static bool is_poisoned(const struct stream *stream, const json_t *records)
+{
+    size_t i, len;
+    const json_t *record;
+    bool found = false;
+    json_array_foreach(records, i, record)
+    {
+        char *plain = decode(record, &len);
+        found = found || (stream->poison && strncmp(plain, stream->poison, strlen(stream->poison)) == 0);
+        free(plain);
+    }
+    return found;
+}
+
 static struct fake_answer answer_stream(void *context, const char *action, const json_t *body)
 {
     struct stream *stream = context;
@@ -68,6 +83,10 @@ static struct fake_answer answer_stream(void *context, const char *action, const
     if (++stream->calls == stream->fail_at) {
         json_decref(responses);
         return stream->call_failure;
+    }
+    if (is_poisoned(stream, records)) {
+        json_decref(responses);
+        return fake_error(400, "InvalidArgumentException");
     }
     json_array_foreach(records, i, record)
     {
@@ -238,12 +257,45 @@ static void test_tells_failures_apart(void **state)
     outcome = outcome_of_failure(scene, fake_error(503, "ServiceUnavailableException"));
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     outcome = outcome_of_failure(scene, fake_error(400, "InvalidArgumentException"));
-    assert_int_equal(outcome.kind, OUTCOME_REJECTED);
-    assert_int_equal(outcome.refused[REFUSAL_INVALID], 1);
-    scene->base.made.batch.head.sequence++;
+    assert_int_equal(outcome.kind, OUTCOME_RETRY); /* nothing was taken: it need not be the record */
+    assert_int_equal(outcome.word, ERROR_UNKNOWN);
+    assert_int_equal(outcome.refused[REFUSAL_INVALID], 0);
     outcome = outcome_of_failure(scene, (struct fake_answer){.status = 400, .body = strdup("no")});
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     assert_int_equal(scene->stream.count, 0);
+}
+
+/* A call is refused as a whole; what is not the cause of it arrives all the same. */
+static void test_finds_what_a_call_is_refused_for(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < 1201; i++)
+        stream_batch_add(&scene->base.made, 0, START, i == 0 || i == 700 || i == 1200 ? "poison" : "a line");
+    scene->stream.poison = "poison";
+    struct outcome outcome = stream_scene_send(&scene->base);
+    assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
+    assert_int_equal(outcome.word, ERROR_UNKNOWN);
+    assert_non_null(strstr(outcome.fault.text, "InvalidArgumentException"));
+    assert_int_equal(outcome.rejected.records, 3);
+    assert_int_equal(outcome.refused[REFUSAL_INVALID], 3);
+    assert_int_equal(scene->stream.count, 1198);
+    assert_true(scene->stream.calls < 100); /* by halves, not record by record */
+}
+
+/* Whatever is wrong then, it is no record: nothing is lost, and nobody is asked hundreds of times. */
+static void test_keeps_what_is_refused_altogether(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < 1003; i++)
+        stream_batch_add_long(&scene->base.made, 0, START, 100);
+    scene->stream.poison = "";
+    struct outcome outcome = stream_scene_send(&scene->base);
+    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    assert_int_equal(outcome.rejected.records, 0);
+    assert_true(scene->stream.calls < 40);
+    scene->stream.poison = NULL;
+    assert_int_equal(stream_scene_send(&scene->base).kind, OUTCOME_DELIVERED);
+    assert_all_delivered(scene);
 }
 
 static void test_frames_as_asked(void **state)
@@ -269,6 +321,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sends_only_the_failed_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_believes_no_wrong_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tells_failures_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_finds_what_a_call_is_refused_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keeps_what_is_refused_altogether, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_frames_as_asked, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
