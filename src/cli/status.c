@@ -152,6 +152,14 @@ static void write_refused(struct buf *to, const struct line *line)
     }
 }
 
+/* Files of the spool that were lost with an unknown number of records, where there are any. */
+static void write_unreadable(struct buf *to, const struct line *line)
+{
+    json_int_t files = json_integer_value(json_object_get(line->row, "unreadable-files"));
+    if (files > 0)
+        buf_printf(to, "; unreadable files: %" JSON_INTEGER_FORMAT, files);
+}
+
 static void write_last_object(struct buf *to, const struct line *line, const char *member)
 {
     const char *error = json_string_value(json_object_get(line->row, "error"));
@@ -161,6 +169,7 @@ static void write_last_object(struct buf *to, const struct line *line, const cha
         write_clean(to, error);
     }
     write_refused(to, line);
+    write_unreadable(to, line);
 }
 
 /* Of the flow log's records: how many met this end. */

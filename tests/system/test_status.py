@@ -28,6 +28,7 @@ DOCUMENT = {
                 "reasons": [{"reason": "NO_SOCKET", "direction": "ingress", "packets": 4}]}],
     "flow-logs": [{"id": "fl-0a", "name": None, "destination": "file:///srv/logs", "records": 12, "objects": 2,
                    "waiting": 1, "last-object": "a.log.gz", "refused": {"too-new": 0, "too-old": 7, "expired": 2},
+                   "unreadable-files": 3,
                    "deliver-logs-status": "FAILED",
                    "error": "disk\u001b[31m full"}],
 }
@@ -106,7 +107,8 @@ def test_tables(tmp_path):
     assert " ".join(ledger[0][12:]) == "lost-full 2, lost-busy 1, lost-memory 3, discarded 4, lost-long 8, NO_SOCKET 4"
     assert ledger[1][2:9] == "egress 777 100 5 1 1 6".split()
     assert not {"NO_SOCKET", "lost-long"} & set(ledger[1])
-    assert " ".join(row(text, "fl-0a")).endswith("FAILED - a.log.gz; error: disk?[31m full; refused: 7 too-old, 2 expired")
+    assert " ".join(row(text, "fl-0a")).endswith(
+        "FAILED - a.log.gz; error: disk?[31m full; refused: 7 too-old, 2 expired; unreadable files: 3")
 
 
 def test_not_capturing_yet(tmp_path):
