@@ -190,6 +190,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"flowlogd still runs {STOP_SECONDS} s after SIGTERM: {self.log()}") from None
         assert status == 0, f"flowlogd ended with {status}: {self.log()}"
+        assert "ledger: " not in self.log(), f"the ledger does not close: {self.log()}"
         return self
 
     def kill(self):
