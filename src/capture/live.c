@@ -69,9 +69,12 @@ static void pin_path(const struct live *live, char ret[static 320], const char *
     (void)snprintf(ret, 320, "%s/%s", live->pins, name);
 }
 
-static void link_pin_name(char ret[static 32], uint32_t ifindex, enum flow_direction direction)
+static void link_pin_path(const struct live *live, char ret[static 320], uint32_t ifindex,
+                          enum flow_direction direction)
 {
-    (void)snprintf(ret, 32, "link-%u-%s", ifindex, direction == FLOW_INGRESS ? "in" : "out");
+    char name[32];
+    (void)snprintf(name, sizeof name, "link-%u-%s", ifindex, direction == FLOW_INGRESS ? "in" : "out");
+    pin_path(live, ret, name);
 }
 
 static struct bpf_map *pinned_map(struct flow_bpf *bpf, unsigned index)
@@ -404,10 +407,8 @@ static bool update_pinned_link(const char *path, int program)
 static int attach_tcx(struct live *live, uint32_t ifindex, bool ethernet, enum flow_direction direction)
 {
     int program = program_fd(live, ethernet, direction);
-    char name[32];
     char path[320];
-    link_pin_name(name, ifindex, direction);
-    pin_path(live, path, name);
+    link_pin_path(live, path, ifindex, direction);
     if (live->pins[0] && update_pinned_link(path, program))
         return 0;
     bool ingress = direction == FLOW_INGRESS;
@@ -421,6 +422,38 @@ static int attach_tcx(struct live *live, uint32_t ifindex, bool ethernet, enum f
     int r = keep_link(live, fd);
     if (r == 0)
         (void)TAKE_FD(fd);
+    return r;
+}
+
+/* Detached, as the kernel may take its time over a link that is merely let go of, and other hooks come next.
+ */
+static void detach_pinned_link(const struct live *live, uint32_t ifindex, enum flow_direction direction)
+{
+    char path[320];
+    link_pin_path(live, path, ifindex, direction);
+    AUTO_CLOSE int fd = bpf_obj_get(path);
+    if (fd >= 0)
+        (void)bpf_link_detach(fd);
+    (void)unlink(path);
+}
+
+/* Both directions, or none: with one alone, clsact's filters would count its packets again. */
+static int attach_tcx_links(struct live *live, uint32_t ifindex, bool ethernet)
+{
+    size_t links_before = live->link_count;
+    int r = attach_tcx(live, ifindex, ethernet, FLOW_INGRESS);
+    if (r < 0)
+        return r;
+    r = attach_tcx(live, ifindex, ethernet, FLOW_EGRESS);
+    if (r == 0)
+        return 0;
+    if (live->pins[0])
+        detach_pinned_link(live, ifindex, FLOW_INGRESS);
+    while (live->link_count > links_before) {
+        int fd = live->links[--live->link_count];
+        (void)bpf_link_detach(fd);
+        close(fd);
+    }
     return r;
 }
 
@@ -498,18 +531,20 @@ int live_attach(struct live *live, uint32_t ifindex, bool ethernet, bool bridge,
     __u32 flags = CAPTURED | (bridge ? CAPTURED_BRIDGE : 0) | (before & CAPTURED_CLSACT_MADE);
     int r = -EOPNOTSUPP;
     if (live->attach != LIVE_ATTACH_CLSACT && !(before & CAPTURED_CLSACT)) {
-        r = attach_tcx(live, ifindex, ethernet, FLOW_INGRESS);
-        if (r == 0)
-            r = attach_tcx(live, ifindex, ethernet, FLOW_EGRESS);
+        r = attach_tcx_links(live, ifindex, ethernet);
         live->kind = r == 0 ? "tcx" : live->kind;
     }
     /* Kernels before 6.6 know no tcx and answer EINVAL. */
     if (r < 0 && r != -ENODEV && live->attach != LIVE_ATTACH_TCX) {
         r = attach_clsact(live, ifindex, ethernet, &flags);
+        if (r < 0 && flags & CAPTURED_CLSACT)
+            detach_clsact(ifindex, flags);
         live->kind = r == 0 ? "clsact" : live->kind;
     }
-    if (r < 0)
+    if (r < 0) {
+        (void)bpf_map_delete_elem(bpf_map__fd(live->bpf->maps.captured), &ifindex);
         return fault_set(fault, r, "cannot attach to interface %u: %s", ifindex, strerror(-r));
+    }
     set_captured(live, ifindex, flags);
     return 0;
 }
@@ -521,10 +556,8 @@ void live_detach(struct live *live, uint32_t ifindex)
     if (flags & CAPTURED_CLSACT)
         detach_clsact(ifindex, flags);
     for (unsigned direction = 0; live->pins[0] && direction < FLOW_DIRECTIONS; direction++) {
-        char name[32];
         char path[320];
-        link_pin_name(name, ifindex, direction);
-        pin_path(live, path, name);
+        link_pin_path(live, path, ifindex, direction);
         (void)unlink(path);
     }
 }

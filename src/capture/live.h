@@ -47,8 +47,8 @@ void live_unpin(struct live *live);
 /* Frees; without live_stop, what is pinned goes on counting. */
 void live_close(struct live *live);
 
-/* Attaches both directions. `ethernet`: packets begin with a link header. -EEXIST is success: it was
- * attached. */
+/* Attaches both directions, or neither. `ethernet`: packets begin with a link header. -EEXIST is success: it
+ * was attached. */
 int live_attach(struct live *live, uint32_t ifindex, bool ethernet, bool bridge,
                 struct fault *fault) MUST_USE;
 void live_detach(struct live *live, uint32_t ifindex);

@@ -5,9 +5,12 @@
  * INTERPOSE_CLOCK=SECONDS   the wall clock is that much ahead
  * INTERPOSE_DIE_AFTER=TYPE  killed just after it has journaled a record of that type
  * INTERPOSE_BATCH_FAILS=N   the N-th batch look-up finds no memory
+ * INTERPOSE_LINK_FAILS=N    likewise the N-th link to an interface
+ * INTERPOSE_FILTER_FAILS=N  and the N-th filter on one
  */
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
@@ -16,6 +19,8 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <time.h>
+
+#define TCX_INGRESS 46 /* of bpf_attach_type, not in the headers of Debian 12; egress is the next */
 
 static long number_of(const char *name)
 {
@@ -60,4 +65,29 @@ int bpf_map_lookup_batch(int fd, void *in, void *out, void *keys, void *values, 
     if (!real)
         real = (__typeof__(real))dlsym(RTLD_NEXT, "bpf_map_lookup_batch");
     return real(fd, in, out, keys, values, count, options);
+}
+
+int bpf_link_create(int program, int target, enum bpf_attach_type type,
+                    const struct bpf_link_create_opts *options)
+{
+    static __typeof__(bpf_link_create) *real;
+    static long calls;
+    if ((int)type >= TCX_INGRESS && ++calls == number_of("INTERPOSE_LINK_FAILS")) {
+        errno = ENOMEM;
+        return -ENOMEM;
+    }
+    if (!real)
+        real = (__typeof__(real))dlsym(RTLD_NEXT, "bpf_link_create");
+    return real(program, target, type, options);
+}
+
+int bpf_tc_attach(const struct bpf_tc_hook *hook, struct bpf_tc_opts *filter)
+{
+    static __typeof__(bpf_tc_attach) *real;
+    static long calls;
+    if (++calls == number_of("INTERPOSE_FILTER_FAILS"))
+        return -ENOMEM;
+    if (!real)
+        real = (__typeof__(real))dlsym(RTLD_NEXT, "bpf_tc_attach");
+    return real(hook, filter);
 }

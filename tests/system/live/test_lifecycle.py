@@ -16,7 +16,7 @@ import time
 import pytest
 
 from . import bpf, lab, traffic
-from .daemon import ACCEPT, BUILD, EGRESS, INGRESS, KILLS, REJECT, Flow, check, interface
+from .daemon import ACCEPT, BUILD, EGRESS, INGRESS, KILLS, REJECT, Flow, check, interface, interposed
 from .traffic import UDP
 
 pytestmark = pytest.mark.usefixtures("needs_daemon")
@@ -100,6 +100,24 @@ def test_clsact_gives_the_same_records(host, start, sink):
         out._replace(destination_port=4445, action=ACCEPT): (3, 3 * 128),
     }, host.client)
     assert host.host.counter("dropped")[0] == 18
+
+
+@pytest.mark.parametrize("attach, fails, attached", [("auto", "link", True), ("tcx", "link", False), ("clsact", "filter", False)])
+def test_half_an_attachment(host, start, sink, library, attach, fails, attached):
+    """The way in is hooked and the way out refused: what cannot be had whole is taken back, and no packet counts twice."""
+    hooks = _attached(host.host)
+    daemon = start(host.host, [interface("eth0")], capture={"attach": attach}, begin=False)
+    daemon.wrapper = interposed(library, **{f"{fails}_fails": 2})
+    daemon.start()
+    [status] = daemon.status()[0]["interfaces"]
+    assert status["attached"] is attached
+    assert bpf.tcx_programs(host.host, "eth0", "ingress") == []
+    if not attached:
+        assert "Cannot allocate memory" in status["error"]
+        assert _attached(host.host) == hooks
+    traffic.udp(host.client, SOURCE, TARGET, 4444, 7, 100)
+    check(daemon, {_flow(4444): (7, 7 * 128)} if attached else {})
+    assert _attached(host.host) == hooks
 
 
 @pytest.mark.parametrize("attach", ["tcx", "clsact"])
