@@ -169,6 +169,32 @@ def test_reverse_path_filter(router, start, discard_witness, role):
     _check_sources(records, "rpfilter")
 
 
+def test_reverse_path_of_ipv6(router, start, discard_witness):
+    """The kernel's own filter is for IPv4 alone; for IPv6 it is a rule, and so a drop of netfilter's."""
+    router.router.nft("table ip6 t { counter dropped {}\n"
+                      "chain c { type filter hook prerouting priority 0; "
+                      "meta l4proto udp fib saddr . iif oif missing counter name dropped drop\n}\n}")
+    forged, ends = "fd77:2::77", router.SIX
+    router.client.ip("address", "add", f"{forged}/128", "dev", "lo")
+    daemon = start(router.router, [interface("c0"), interface("s0")])
+    discards = witness.Discards(discard_witness, router.router)
+    traffic.udp(router.client, forged, ends.b, DROPPED, DROPPED_PACKETS, PAYLOAD)
+    with traffic.UdpSink(router.server, ends.b, PASSED):
+        traffic.udp(router.client, ends.a, ends.b, PASSED, PASSED_PACKETS, PAYLOAD)
+        traffic.settle(router.router, router.server)
+    assert router.router.counter("dropped", family="ip6")[0] == DROPPED_PACKETS
+    assert discards.counts()["NETFILTER_DROP"] == DROPPED_PACKETS
+    passed = Flow("c0", INGRESS, ends.a, ends.b, 40000, PASSED, UDP, ACCEPT)
+    passed_size = (PASSED_PACKETS, ends.udp_bytes(PASSED_PACKETS, PAYLOAD))
+    records = check(daemon, {
+        Flow("c0", INGRESS, forged, ends.b, 40000, DROPPED, UDP, REJECT):
+            (DROPPED_PACKETS, ends.udp_bytes(DROPPED_PACKETS, PAYLOAD)),
+        passed: passed_size,
+        passed._replace(device="s0", direction=EGRESS): passed_size,
+    }, router.client, router.server)
+    _check_sources(records, "netfilter")
+
+
 def test_ipsec_policy_on_input(host, start, discard_witness):
     for ends in (host.FOUR, host.SIX):
         host.host.ip("xfrm", "policy", "add", "src", ends.a, "dst", ends.b, "proto", "udp", "dport", str(DROPPED),
