@@ -297,19 +297,25 @@ static void count_flows(struct filling *filling)
 struct window_sum {
     uint64_t ip_packets;
     uint64_t lost;
+    enum lost_cause cause; /* of most of them */
 };
 
 static struct window_sum sum_ledger(const struct ledger *ledger, const struct flow_table *flows,
                                     uint16_t index)
 {
     struct window_sum sum = {0};
+    uint64_t lost[LOST_CAUSES] = {0};
     uint32_t first = (uint32_t)(flows->window / WINDOW_SECONDS);
     for (uint32_t window = first; window < first + flows->interval / WINDOW_SECONDS; window++) {
         const struct ledger_row *row = ledger_find(ledger, window, index);
         if (!row)
             continue;
         sum.ip_packets += ledger_ip_packets(row);
-        sum.lost += ledger_lost(row, flows->interval);
+        ledger_add_lost(row, flows->interval, lost);
+    }
+    for (unsigned i = 0; i < LOST_CAUSES; i++) {
+        sum.lost += lost[i];
+        sum.cause = lost[i] > lost[sum.cause] ? i : sum.cause;
     }
     return sum;
 }
@@ -369,8 +375,8 @@ static int add_status_lines(struct filling *filling, struct fault *fault)
         struct window_sum sum = sum_ledger(publish->ledger, flows, (uint16_t)i);
         if (sum.lost)
             r = batch_writer_add(filling->writer, place,
-                                 emit_skipdata(emit, flows->window, flows->interval, sum.lost), 0, sum.lost,
-                                 fault);
+                                 emit_skipdata(emit, flows->window, flows->interval, sum.lost, sum.cause), 0,
+                                 sum.lost, fault);
         else if (!sum.ip_packets)
             r = batch_writer_add(filling->writer, place, emit_nodata(emit, flows->window, flows->interval), 0,
                                  0, fault);

@@ -123,7 +123,7 @@ static int open_writer(struct delivery *delivery, const struct batch_head *head,
     for (size_t i = 0; r == 0 && i < gaps->count; i++) {
         const struct gap *gap = &gaps->list[i];
         uint32_t interface = head->interface_count - (uint32_t)gaps->count + (uint32_t)i;
-        r = skipdata_add(writer, interface, gap->start, gap->end, gap->packets, fault);
+        r = skipdata_add(writer, interface, gap->start, gap->end, gap->packets, LOST_UNDELIVERED, fault);
     }
     if (r < 0)
         batch_writer_abandon(writer);

@@ -6,14 +6,15 @@
 #include "flow/emit.h"
 
 int skipdata_add(struct batch_writer *writer, uint32_t interface, uint64_t start, uint64_t end,
-                 uint64_t packets, struct fault *fault)
+                 uint64_t packets, enum lost_cause cause, struct fault *fault)
 {
     const struct batch_head *head = batch_writer_head(writer);
     const struct interface of = {.identity = head->interfaces[interface].identity};
     struct emit emit;
     emit_init(&emit, &of, &head->format, NULL);
-    return batch_writer_add(writer, interface, emit_skipdata(&emit, start, (uint32_t)(end - start), packets),
-                            0, packets, fault);
+    return batch_writer_add(writer, interface,
+                            emit_skipdata(&emit, start, (uint32_t)(end - start), packets, cause), 0, packets,
+                            fault);
 }
 
 static int copy_intact(struct batch_reader *reader, struct batch_writer *writer, struct fault *fault)
@@ -43,7 +44,7 @@ static int tell_missing(struct batch_reader *reader, struct batch_writer *writer
         batch_sum_add(ret_missing, &missing);
         if (missing.packets + missing.lost)
             r = skipdata_add(writer, i, whole->window, whole->window + whole->interval,
-                             missing.packets + missing.lost, fault);
+                             missing.packets + missing.lost, LOST_DAMAGED, fault);
     }
     return r;
 }

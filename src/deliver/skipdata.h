@@ -8,10 +8,11 @@
 #include "base/fault.h"
 #include "base/macro.h"
 #include "deliver/batch.h"
+#include "flow/ledger.h"
 
 /* A SKIPDATA record of the writer's interface of that index, from `start` to before `end`. */
 int skipdata_add(struct batch_writer *writer, uint32_t interface, uint64_t start, uint64_t end,
-                 uint64_t packets, struct fault *fault) MUST_USE;
+                 uint64_t packets, enum lost_cause cause, struct fault *fault) MUST_USE;
 
 /*
  * A damaged batch is written anew in its place: with the lines that are intact, and with SKIPDATA records for

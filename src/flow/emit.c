@@ -18,6 +18,13 @@ static const char *const reject_source_names[REJECT_SOURCES] = {
     [REJECT_NETWORK_ACL] = "network-acl",
 };
 
+/* x-drop-reason of a SKIPDATA record. The kernel's reasons have none of these names. */
+static const char *const lost_cause_names[LOST_CAUSES] = {
+    [LOST_MAP_FULL] = "FLOW_MAP_FULL",  [LOST_MAP_BUSY] = "FLOW_MAP_BUSY",
+    [LOST_NO_MEMORY] = "OUT_OF_MEMORY", [LOST_UNDELIVERED] = "NOT_DELIVERED",
+    [LOST_DAMAGED] = "SPOOL_DAMAGED",
+};
+
 /* What packets bring; absent from the lines that stand for a window without flows (record.md 5.7). */
 static const uint8_t packet_fields[] = {
     FIELD_SRCADDR,
@@ -174,10 +181,11 @@ const struct record *emit_nodata(struct emit *emit, uint64_t window, uint32_t in
 }
 
 const struct record *emit_skipdata(struct emit *emit, uint64_t window, uint32_t interval,
-                                   uint64_t lost_packets)
+                                   uint64_t lost_packets, enum lost_cause cause)
 {
     struct record *record = emit_empty(emit, window, interval);
     SET_WORD(record, FIELD_LOG_STATUS, "SKIPDATA");
     record_set_number(record, FIELD_X_LOST_PACKETS, lost_packets);
+    record_set_string(record, FIELD_X_DROP_REASON, lost_cause_names[cause]);
     return record;
 }

@@ -10,6 +10,7 @@
 
 #include "flow/flow.h"
 #include "flow/interface.h"
+#include "flow/ledger.h"
 #include "record/format.h"
 #include "record/record.h"
 
@@ -51,7 +52,7 @@ const struct record *emit_flow(struct emit *emit, const struct flow *flow, uint6
  * second. */
 const struct record *emit_nodata(struct emit *emit, uint64_t window, uint32_t interval);
 const struct record *emit_skipdata(struct emit *emit, uint64_t window, uint32_t interval,
-                                   uint64_t lost_packets);
+                                   uint64_t lost_packets, enum lost_cause cause);
 
 /* The word of x-reject-source; NULL for REJECT_NONE. */
 const char *reject_source_name(uint8_t source);

@@ -108,11 +108,24 @@ int64_t ledger_difference(const struct ledger_side *side)
                      side->lost_full - side->lost_busy - side->lost_memory);
 }
 
+void ledger_add_lost(const struct ledger_row *row, uint32_t interval, uint64_t to[static LOST_CAUSES])
+{
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
+        to[LOST_MAP_FULL] += row->side[i].lost_full;
+        to[LOST_MAP_BUSY] += row->side[i].lost_busy;
+        to[LOST_NO_MEMORY] += row->side[i].lost_memory;
+    }
+    if (interval > WINDOW_SECONDS)
+        to[LOST_NO_MEMORY] += row->lost_long;
+}
+
 uint64_t ledger_lost(const struct ledger_row *row, uint32_t interval)
 {
-    uint64_t lost = interval > WINDOW_SECONDS ? row->lost_long : 0;
-    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++)
-        lost += row->side[i].lost_full + row->side[i].lost_busy + row->side[i].lost_memory;
+    uint64_t by_cause[LOST_CAUSES] = {0};
+    uint64_t lost = 0;
+    ledger_add_lost(row, interval, by_cause);
+    for (unsigned i = 0; i < LOST_CAUSES; i++)
+        lost += by_cause[i];
     return lost;
 }
 

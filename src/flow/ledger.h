@@ -17,6 +17,16 @@
 #define LEDGER_WINDOWS 32 /* how many past windows are kept for status */
 #define LEDGER_REASONS 8  /* discard reasons told apart per row; the rest is in `discarded` alone */
 
+/* Why there is no record of packets that were seen. */
+enum lost_cause {
+    LOST_MAP_FULL,    /* no place in the kernel's map */
+    LOST_MAP_BUSY,    /* the kernel's map did not take the update */
+    LOST_NO_MEMORY,   /* drained, and no memory here to keep them */
+    LOST_UNDELIVERED, /* recorded; the spool gave the records up, or the destination refused them */
+    LOST_DAMAGED,     /* recorded, and the spool's file was damaged */
+    LOST_CAUSES,
+};
+
 struct ledger_side {
     uint64_t seen;     /* at the hook, or added by the drop program before it */
     uint64_t recorded; /* in flows: ACCEPT and REJECT */
@@ -24,9 +34,9 @@ struct ledger_side {
     uint64_t not_ip;
     uint64_t malformed;
     uint64_t added;       /* part of seen: rejected before the hook could count them */
-    uint64_t lost_full;   /* no place in the kernel's map */
-    uint64_t lost_busy;   /* the kernel's map did not take the update */
-    uint64_t lost_memory; /* drained, and no memory here to keep them */
+    uint64_t lost_full;   /* LOST_MAP_FULL */
+    uint64_t lost_busy;   /* LOST_MAP_BUSY */
+    uint64_t lost_memory; /* LOST_NO_MEMORY */
     uint64_t unmatched;   /* rejects whose accepted twin was not found: left ACCEPT, no part of the balance */
     uint64_t discarded;   /* accepted, later discarded for no security reason; part of recorded */
 };
@@ -75,5 +85,8 @@ int64_t ledger_difference(const struct ledger_side *side);
 /* IP packets seen, whatever became of them. */
 uint64_t ledger_ip_packets(const struct ledger_row *row);
 
-/* Packets of the row that no record of an interval of that many seconds holds. */
+/* Adds the packets of the row that no record of an interval of that many seconds holds, by cause. */
+void ledger_add_lost(const struct ledger_row *row, uint32_t interval, uint64_t to[static LOST_CAUSES]);
+
+/* The same, of all causes. */
 uint64_t ledger_lost(const struct ledger_row *row, uint32_t interval);

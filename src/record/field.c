@@ -195,7 +195,9 @@ const struct field field_catalogue[FIELD_COUNT + 1] = {
                                 "rule that rejected the traffic, percent-encoded"),
     [FIELD_X_DROP_REASON] =
         ROW("x-drop-reason", 11, WORD, OWN, "no packet of the flow was dropped, or not certain",
-            "reason the kernel gave for dropping the packets, as in NETFILTER_DROP"),
+            "reason the kernel gave for dropping the packets, as in NETFILTER_DROP; of SKIPDATA, why most "
+            "of the packets have no record: FLOW_MAP_FULL, FLOW_MAP_BUSY, OUT_OF_MEMORY, NOT_DELIVERED, "
+            "SPOOL_DAMAGED"),
     [FIELD_X_LOST_PACKETS] = ROW("x-lost-packets", 11, NUMBER_64, OWN, "OK and NODATA records",
                                  "packets that the lost records of the interval would have counted"),
     [FIELD_UNKNOWN] = ROW("unknown", 0, WORD, 0, "never", "column whose name is not in the catalogue"),

@@ -171,7 +171,7 @@ def test_every_fault_at_every_destination(tmp_path, moto):
 def test_an_endpoint_that_is_dead_for_long(kind, tmp_path, moto):
     """The spool is bounded. What it gives up is counted, and the log itself tells how many packets it lacks."""
     fields = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action"
-    names = [*fields.split(), "log-status", "x-lost-packets"]
+    names = [*fields.split(), "log-status", "x-lost-packets", "x-drop-reason"]
     scene = Scene(kind, tmp_path, moto, spool={"max-size": "1M"}, format=" ".join(f"${{{name}}}" for name in names))
     try:
         scene.endpoint.broken = True
@@ -186,6 +186,7 @@ def test_an_endpoint_that_is_dead_for_long(kind, tmp_path, moto):
         delivered = sum(record["log-status"] == "OK" for record in records)
         lost = sum(int(record["x-lost-packets"]) for record in records if record["log-status"] == "SKIPDATA")
         assert delivered > 0 and lost > 0
+        assert {record["x-drop-reason"] for record in records if record["log-status"] == "SKIPDATA"} == {"NOT_DELIVERED"}
         assert delivered + lost == BATCHES * scene.service.outage_records + 2 * RECORDS
     finally:
         scene.endpoint.close()

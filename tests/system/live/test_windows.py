@@ -56,6 +56,7 @@ def test_full_map(host, start, sink, flood, rejected):
     for record in skipped:
         assert int(record["start"]) % 60 == 0
         assert int(record["end"]) == int(record["start"]) + 59
+        assert record["x-drop-reason"] == "FLOW_MAP_FULL"
         for name in ("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes", "action"):
             assert record[name] == "-"
 

@@ -15,7 +15,7 @@
 #include "deliver/backoff.h"
 #include "deliver/deliveries.h"
 
-#define FORMAT "${packets} ${x-lost-packets} ${start} ${end} ${log-status}"
+#define FORMAT "${packets} ${x-lost-packets} ${start} ${end} ${log-status} ${x-drop-reason}"
 
 static struct delivery *open_delivery(uint64_t max_bytes, uint32_t publish_interval_s)
 {
@@ -86,6 +86,7 @@ static struct arrived {
     unsigned objects;
     uint64_t lost_start;
     uint64_t lost_end;
+    char cause[32]; /* of the last that was told as lost */
 } arrived;
 
 static void take_line(const char *line)
@@ -93,14 +94,16 @@ static void take_line(const char *line)
     char packets[32];
     char lost[32];
     char status[16];
+    char cause[32];
     unsigned long long start;
     unsigned long long end;
-    if (sscanf(line, "%31s %31s %llu %llu %15s", packets, lost, &start, &end, status) != 5)
+    if (sscanf(line, "%31s %31s %llu %llu %15s %31s", packets, lost, &start, &end, status, cause) != 6)
         return; /* the header */
     if (strcmp(status, "SKIPDATA") == 0) {
         arrived.lost += strtoull(lost, NULL, 10);
         arrived.lost_start = start;
         arrived.lost_end = end;
+        memcpy(arrived.cause, cause, sizeof cause);
     } else {
         arrived.packets += strtoull(packets, NULL, 10);
     }
@@ -212,6 +215,7 @@ static void test_beyond_the_bound_the_oldest_is_told_as_lost(void **state)
     assert_int_equal(arrived.packets + arrived.lost, sent + 5);
     assert_int_equal(arrived.lost_start, now);
     assert_int_equal(arrived.lost_end, now + 599);
+    assert_string_equal(arrived.cause, "NOT_DELIVERED");
 }
 
 static void test_cut_batch_delivers_the_rest(void **state)

@@ -193,11 +193,13 @@ static void test_lines_without_flows(void **state)
     expect_line(emit_nodata(&emit, WINDOW, 60), own,
                 "123456789012 eni-0a vpc-0a i-0a 1700000040 1700000099\n");
     (void)emit_flow(&emit, &one, WINDOW);
-    expect_line(emit_skipdata(&emit, WINDOW, 600, 17), every, "- - - - - - - - - - - - - - - 17 SKIPDATA\n");
-    expect_line(emit_skipdata(&emit, WINDOW, 600, 17), own,
+    expect_line(emit_skipdata(&emit, WINDOW, 600, 17, LOST_MAP_BUSY), every,
+                "- - - - - - - - - - - - - - FLOW_MAP_BUSY 17 SKIPDATA\n");
+    expect_line(emit_skipdata(&emit, WINDOW, 600, 17, LOST_NO_MEMORY), own,
                 "123456789012 eni-0a vpc-0a i-0a 1700000040 1700000639\n");
-    expect_line(emit_nodata(&emit, WINDOW, 60), "${x-lost-packets} ${log-status}", "- NODATA\n");
-    (void)emit_skipdata(&emit, WINDOW, 60, 17);
+    expect_line(emit_nodata(&emit, WINDOW, 60), "${x-drop-reason} ${x-lost-packets} ${log-status}",
+                "- - NODATA\n");
+    (void)emit_skipdata(&emit, WINDOW, 60, 17, LOST_MAP_FULL);
     expect_line(emit_flow(&emit, &one, WINDOW), "${x-lost-packets} ${log-status} ${packets}", "- OK 7\n");
 }
 

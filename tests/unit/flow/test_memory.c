@@ -100,6 +100,11 @@ static void test_ten_minutes_lose_more_than_one(void **state)
     const struct ledger_row row = {.lost_long = 3, .side[FLOW_INGRESS] = {.lost_full = 2, .lost_memory = 1}};
     assert_int_equal(ledger_lost(&row, 60), 3);
     assert_int_equal(ledger_lost(&row, 600), 6);
+    uint64_t by_cause[LOST_CAUSES] = {0};
+    ledger_add_lost(&row, 60, by_cause);
+    ledger_add_lost(&row, 600, by_cause);
+    assert_int_equal(by_cause[LOST_MAP_FULL], 4);
+    assert_int_equal(by_cause[LOST_NO_MEMORY], 5);
 }
 
 static void test_discards_are_known_by_reason_and_direction(void **state)
