@@ -252,6 +252,7 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     if (r < 0)
         return r;
     daemon_forget_vanished(daemon);
+    daemon_compare_anew(daemon);
     (void)publish_retry(&daemon->publish);
     daemon->capturing = true;
     return 0;

@@ -109,6 +109,10 @@ void daemon_restore_long_flow(struct daemon *daemon, uint64_t start, const struc
  * epoch). */
 void daemon_close_windows(struct daemon *daemon, uint32_t before);
 
+/* At the start, when links were taken over: what was counted under an earlier process is left out where the
+ * interfaces' own counters are held against the hooks'. */
+void daemon_compare_anew(struct daemon *daemon);
+
 /* follow.c: interfaces come, change and go. A link_listener, for the daemon. */
 void daemon_follow_link(void *context, enum link_event event, const struct link *link);
 

@@ -171,6 +171,14 @@ int daemon_drain(struct daemon *daemon, struct fault *fault)
     return r;
 }
 
+static void count_at_hooks(struct registered *entry, const struct account *account)
+{
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
+        entry->frames[i] += account->side[i].frames;
+        entry->packets[i] += account->side[i].packets - account->side[i].added;
+    }
+}
+
 void daemon_take_account(struct daemon *daemon, const struct account_key *key, const struct account *account)
 {
     uint16_t index;
@@ -179,10 +187,7 @@ void daemon_take_account(struct daemon *daemon, const struct account_key *key, c
     if (!row)
         return;
     ledger_add_account(row, account);
-    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
-        entry->frames[i] += account->side[i].frames;
-        entry->packets[i] += account->side[i].packets - account->side[i].added;
-    }
+    count_at_hooks(entry, account);
 }
 
 void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets)
@@ -210,8 +215,10 @@ static void take_account(void *context, const struct account_key *key, const str
 {
     struct daemon *daemon = context;
     const struct ledger_row *row = daemon->first_close ? noted_row(daemon, key->ifindex, key->window) : NULL;
-    if (row && row->balanced)
+    if (row && row->balanced) {
+        count_at_hooks(registry_at(&daemon->registry, row->interface), account);
         return;
+    }
     recover_note_account(daemon, key, account);
     daemon_take_account(daemon, key, account);
 }
@@ -355,6 +362,33 @@ static void look_at_accounts(struct daemon *daemon, live_account_visitor *accoun
         .before = UINT32_MAX, .account = account, .context = &daemon->registry};
     if (live_visit_accounts(daemon->live, &visit, &fault) < 0)
         log_error("ledger", "%s", fault.text);
+}
+
+/* The sums are below zero until the kernel's account is taken. */
+static void leave_out(void *context, const struct account_key *key, const struct account *account)
+{
+    uint16_t index;
+    struct registered *entry = registry_find(context, key->ifindex, &index);
+    for (unsigned i = 0; entry && i < FLOW_DIRECTIONS; i++) {
+        entry->frames[i] -= account->side[i].frames;
+        entry->packets[i] -= account->side[i].packets - account->side[i].added;
+    }
+}
+
+void daemon_compare_anew(struct daemon *daemon)
+{
+    for (uint32_t i = 0; i < daemon->registry.count; i++) {
+        struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        memset(entry->frames, 0, sizeof entry->frames);
+        memset(entry->packets, 0, sizeof entry->packets);
+    }
+    look_at_accounts(daemon, leave_out);
+    for (uint32_t i = 0; i < daemon->registry.count; i++) {
+        struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        if (entry->used && !entry->gone)
+            (void)!links_counters(entry->ifindex, &entry->hooked);
+        entry->latest = entry->hooked;
+    }
 }
 
 /*

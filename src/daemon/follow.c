@@ -44,8 +44,10 @@ static void update_identity(struct daemon *daemon, struct registered *entry, con
 static void begin_capture(struct daemon *daemon, struct registered *entry, const struct link *link)
 {
     (void)!links_counters(link->ifindex, &entry->baseline);
-    entry->latest = entry->baseline;
     attach(daemon, entry, link);
+    entry->hooked = entry->baseline;
+    (void)!links_counters(link->ifindex, &entry->hooked);
+    entry->latest = entry->hooked;
 }
 
 static void add_link(struct daemon *daemon, const struct link *link)

@@ -33,7 +33,8 @@ struct registered {
     const struct topology_rule *rule;
     struct interface interface;
     uint64_t last_packet_ns;                 /* wall clock, of the packets drained so far; 0: none yet */
-    struct link_counters baseline;           /* the kernel's own counters when capture began */
+    struct link_counters baseline;           /* the kernel's own counters just before capture began */
+    struct link_counters hooked;             /* just after */
     struct link_counters latest;             /* and when a window was last closed */
     uint64_t frames[FLOW_DIRECTIONS];        /* frames at the hooks since capture began */
     uint64_t packets[FLOW_DIRECTIONS];       /* and wire packets */

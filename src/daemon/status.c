@@ -149,20 +149,26 @@ static json_t *reasons_status(const struct ledger_row *row)
     return array;
 }
 
+static uint64_t packets_of(const struct link_counters *counters, unsigned direction)
+{
+    return direction == FLOW_INGRESS ? counters->rx_packets : counters->tx_packets;
+}
+
 /*
  * What the interface counted and our hooks did not see, since capture began: its counters count frames, or
- * wire packets where the device takes super-frames apart, so anything between the two is agreement.
+ * wire packets where the device takes super-frames apart, so anything between the two is agreement. What
+ * passes while the hooks are being put in place is left out of one side and allowed for on the other.
  */
 int64_t daemon_counter_difference(const struct registered *entry)
 {
-    const uint64_t counted[FLOW_DIRECTIONS] = {entry->latest.rx_packets - entry->baseline.rx_packets,
-                                               entry->latest.tx_packets - entry->baseline.tx_packets};
     int64_t difference = 0;
     for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
-        if (counted[i] > entry->packets_after[i])
-            difference -= (int64_t)(counted[i] - entry->packets_after[i]);
-        else if (counted[i] < entry->frames_before[i])
-            difference += (int64_t)(entry->frames_before[i] - counted[i]);
+        uint64_t least = packets_of(&entry->latest, i) - packets_of(&entry->hooked, i);
+        uint64_t most = packets_of(&entry->latest, i) - packets_of(&entry->baseline, i);
+        if (least > entry->packets_after[i])
+            difference -= (int64_t)(least - entry->packets_after[i]);
+        else if (most < entry->frames_before[i])
+            difference += (int64_t)(entry->frames_before[i] - most);
     }
     return difference;
 }

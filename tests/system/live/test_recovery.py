@@ -50,7 +50,7 @@ def test_killed_between_noting_and_removing(host, prepared, library, note):
     lab.wait_for(closed, 20, "a closed window")
     [status] = daemon.status()
     rows = [row for row in status["ledger"] if row["closes"] is not None]
-    assert all(row["closes"] for row in rows), rows
+    assert all(row["closes"] and row["difference"] == 0 for row in rows), rows
     assert 0 <= status["now"] - status["interfaces"][0]["last-packet"] < 300
     assert sum(row["ingress"]["seen"] - row["ingress"]["not-ip"] for row in rows) == 12
     assert ledger_discards(daemon)["NO_SOCKET"] == 7

@@ -3,6 +3,7 @@
 
 import collections
 import socket
+import threading
 import time
 
 import pytest
@@ -213,6 +214,25 @@ def _check_ledger(ledger, times, boundary):
     accounted = sum(inward[name] for name in ("recorded", "excluded", "not-ip", "malformed"))
     assert inward["seen"] == accounted
     assert ledger["difference"] == 0
+
+
+def test_counters_agree_however_traffic_runs(host, start, library, flood):
+    """An interface that sends while it is being hooked: what passes before is no difference to the kernel's counters."""
+    daemon = start(host.host, [interface("eth0")], begin=False)
+    daemon.wrapper = interposed(library, clock=clock_at(48))
+    sender = threading.Thread(target=lambda: flood(host.host, TARGET, SOURCE, 101, 22, rate=3000, seconds=15))
+    with traffic.UdpSink(host.client, SOURCE, 20000):
+        sender.start()
+        daemon.start()
+
+        def closed():
+            return [row for row in daemon.status()[0]["ledger"] if row["closes"] is not None]
+
+        rows = lab.wait_for(closed, timeout=20, what="the ledger of the minute that ended")
+        sender.join()
+    assert sum(row["egress"]["seen"] for row in rows) > 3000
+    assert [row["difference"] for row in rows] == [0] * len(rows)
+    daemon.stop()
 
 
 def test_excluded_traffic(host, start, sink, library):
