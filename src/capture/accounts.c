@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,12 +45,18 @@ static void add_account(struct account *sum, const struct account *part)
         to[i] += from[i];
 }
 
+static bool is_held(const struct account_slot *slot, struct account_key *ret)
+{
+    uint64_t holder = __atomic_load_n(&slot->holder, __ATOMIC_ACQUIRE);
+    *ret = (struct account_key){.ifindex = (uint32_t)holder, .window = (uint32_t)(holder >> 32)};
+    return holder != 0;
+}
+
 static int collect_slots(struct parts *parts, struct account_slot *slots, size_t slot_count, uint32_t before)
 {
     for (size_t i = 0; i < slot_count; i++) {
-        uint64_t holder = __atomic_load_n(&slots[i].holder, __ATOMIC_ACQUIRE);
-        struct account_key key = {.ifindex = (uint32_t)holder, .window = (uint32_t)(holder >> 32)};
-        if (!holder || key.window >= before)
+        struct account_key key;
+        if (!is_held(&slots[i], &key) || key.window >= before)
             continue;
         struct part *part = parts_add(parts, key);
         if (!part)
@@ -92,14 +99,18 @@ static int compare_parts(const void *a, const void *b)
     return first->ifindex < second->ifindex ? -1 : first->ifindex > second->ifindex;
 }
 
+static void free_slot(struct account_slot *slot)
+{
+    memset(&slot->account, 0, sizeof slot->account);
+    __atomic_store_n(&slot->holder, 0, __ATOMIC_RELEASE);
+}
+
 static void remove_part(const struct part *part, int fd)
 {
-    if (!part->slot) {
+    if (part->slot)
+        free_slot(part->slot);
+    else
         (void)bpf_map_delete_elem(fd, &part->key);
-        return;
-    }
-    memset(&part->slot->account, 0, sizeof part->slot->account);
-    __atomic_store_n(&part->slot->holder, 0, __ATOMIC_RELEASE);
 }
 
 static void visit_parts(const struct parts *parts, int fd, const struct live_accounts *visit)
@@ -128,4 +139,14 @@ int accounts_visit(struct account_slot *slots, size_t slot_count, int fd, const 
     }
     free(parts.parts);
     return r;
+}
+
+void accounts_forget(struct account_slot *slots, size_t slot_count, int fd, const struct account_key *key)
+{
+    for (size_t i = 0; i < slot_count; i++) {
+        struct account_key held;
+        if (is_held(&slots[i], &held) && held.ifindex == key->ifindex && held.window == key->window)
+            free_slot(&slots[i]);
+    }
+    (void)bpf_map_delete_elem(fd, key);
 }

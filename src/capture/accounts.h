@@ -13,3 +13,6 @@
  */
 int accounts_visit(struct account_slot *slots, size_t slot_count, int fd,
                    const struct live_accounts *visit) MUST_USE;
+
+/* Removes the account of that key, or what is left of it. */
+void accounts_forget(struct account_slot *slots, size_t slot_count, int fd, const struct account_key *key);

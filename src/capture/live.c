@@ -708,6 +708,16 @@ int live_visit_accounts(struct live *live, const struct live_accounts *visit, st
     return r < 0 ? fault_set(fault, r, "cannot read the accounts: %s", strerror(-r)) : 0;
 }
 
+void live_forget_account(struct live *live, const struct account_key *key)
+{
+    accounts_forget(live->slots, live->slot_count, bpf_map__fd(live->bpf->maps.accounts), key);
+}
+
+void live_forget_discard(struct live *live, const struct discard_key *key)
+{
+    (void)bpf_map_delete_elem(bpf_map__fd(live->bpf->maps.discards), key);
+}
+
 void live_state(const struct live *live, struct capture_state *ret)
 {
     *ret = *live->state;

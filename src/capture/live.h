@@ -98,5 +98,9 @@ struct live_accounts {
 };
 int live_visit_accounts(struct live *live, const struct live_accounts *visit, struct fault *fault) MUST_USE;
 
+/* Removes one account, or the discards of one key, if the kernel has them. */
+void live_forget_account(struct live *live, const struct account_key *key);
+void live_forget_discard(struct live *live, const struct discard_key *key);
+
 /* The kernel's global state, as it is now. */
 void live_state(const struct live *live, struct capture_state *ret);

@@ -243,7 +243,6 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
         return r;
     note_store(daemon);
     daemon->closed_before = daemon_window_of(clock_wall_ns());
-    daemon->first_close = true;
     r = recover_open(daemon, fault);
     if (r == 0)
         r = links_open(&daemon->links, daemon_follow_link, daemon, fault);

@@ -81,7 +81,6 @@ struct daemon {
     bool drain_failing;
     bool capturing;
     bool listens_to_host; /* alone: on loopback */
-    bool first_close;     /* no window was closed by this process yet */
     bool stopping;
     bool live_line; /* standard error is a terminal */
 };

@@ -171,14 +171,6 @@ int daemon_drain(struct daemon *daemon, struct fault *fault)
     return r;
 }
 
-static void count_at_hooks(struct registered *entry, const struct account *account)
-{
-    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
-        entry->frames[i] += account->side[i].frames;
-        entry->packets[i] += account->side[i].packets - account->side[i].added;
-    }
-}
-
 void daemon_take_account(struct daemon *daemon, const struct account_key *key, const struct account *account)
 {
     uint16_t index;
@@ -187,7 +179,10 @@ void daemon_take_account(struct daemon *daemon, const struct account_key *key, c
     if (!row)
         return;
     ledger_add_account(row, account);
-    count_at_hooks(entry, account);
+    for (unsigned i = 0; i < FLOW_DIRECTIONS; i++) {
+        entry->frames[i] += account->side[i].frames;
+        entry->packets[i] += account->side[i].packets - account->side[i].added;
+    }
 }
 
 void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, uint64_t packets)
@@ -199,38 +194,17 @@ void daemon_take_discard(struct daemon *daemon, const struct discard_key *key, u
         ledger_add_discards(row, key, packets);
 }
 
-static const struct ledger_row *noted_row(struct daemon *daemon, uint32_t ifindex, uint32_t window)
-{
-    uint16_t index;
-    return registry_find(&daemon->registry, ifindex, &index)
-               ? ledger_find(&daemon->windows.ledger, window, index)
-               : NULL;
-}
-
-/*
- * Accounts and discards are noted before the kernel forgets them. What a killed daemon had noted may still be
- * there at the first close, once, and is in the ledger already.
- */
+/* Accounts and discards are noted before the kernel forgets them. */
 static void take_account(void *context, const struct account_key *key, const struct account *account)
 {
-    struct daemon *daemon = context;
-    const struct ledger_row *row = daemon->first_close ? noted_row(daemon, key->ifindex, key->window) : NULL;
-    if (row && row->balanced) {
-        count_at_hooks(registry_at(&daemon->registry, row->interface), account);
-        return;
-    }
-    recover_note_account(daemon, key, account);
-    daemon_take_account(daemon, key, account);
+    recover_note_account(context, key, account);
+    daemon_take_account(context, key, account);
 }
 
 static void take_discard(void *context, const struct discard_key *key, uint64_t packets)
 {
-    struct daemon *daemon = context;
-    const struct ledger_row *row = daemon->first_close ? noted_row(daemon, key->ifindex, key->window) : NULL;
-    if (row && ledger_has_discards(row, key))
-        return;
-    recover_note_discard(daemon, key, packets);
-    daemon_take_discard(daemon, key, packets);
+    recover_note_discard(context, key, packets);
+    daemon_take_discard(context, key, packets);
 }
 
 static void check_ledger(const struct daemon *daemon, uint32_t window)
@@ -454,7 +428,6 @@ void daemon_close_windows(struct daemon *daemon, uint32_t before)
         .before = before, .take = true, .account = take_account, .discard = take_discard, .context = daemon};
     if (live_visit_accounts(daemon->live, &visit, &fault) < 0)
         log_error("ledger", "%s", fault.text);
-    daemon->first_close = false;
     daemon_clear_live_line(daemon);
     recover_note_close(daemon, before);
     daemon_close_taken(daemon, before);

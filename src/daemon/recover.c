@@ -20,9 +20,10 @@ enum note {
     NOTE_CLEARED = 5, /* and are no longer in the kernel */
     NOTE_ACCOUNT = 6,
     NOTE_DISCARD = 7,
-    NOTE_CLOSE = 8,     /* u64: windows before this were closed */
-    NOTE_PUBLISHED = 9, /* u64: sequence in every flow log's spool */
-    NOTE_BEGIN = 13,    /* u64: the window in which the kernel began to count, anew */
+    NOTE_CLOSE = 8,      /* u64: windows before this were closed */
+    NOTE_PUBLISHED = 9,  /* u64: sequence in every flow log's spool */
+    NOTE_BEGIN = 13,     /* u64: the window in which the kernel began to count, anew */
+    NOTE_FORGOTTEN = 14, /* the account or discard noted last is no longer in the kernel */
 
     /* What a journal that is written anew begins with: not events, but what they have led to. */
     NOTE_REGISTERED = 10,
@@ -185,6 +186,9 @@ static int survey_note(void *context, uint32_t type, const void *payload, uint32
 struct replaying {
     struct daemon *daemon;
     uint64_t keep;
+    uint32_t in_doubt; /* NOTE_ACCOUNT, NOTE_DISCARD: of the note below, the kernel may still have its copy */
+    struct account_key account;
+    struct discard_key discard;
 };
 
 /* No window was closed before it came, but for clocks that were put back. */
@@ -317,10 +321,17 @@ static int replay_note(void *context, uint32_t type, const void *payload, uint32
     } else if (type == NOTE_ACCOUNT && len == sizeof(struct noted_account)) {
         const struct noted_account *noted = payload;
         daemon_take_account(daemon, &noted->key, &noted->account);
+        replaying->in_doubt = type;
+        replaying->account = noted->key;
     } else if (type == NOTE_DISCARD && len == sizeof(struct noted_discard)) {
         const struct noted_discard *noted = payload;
         daemon_take_discard(daemon, &noted->key, noted->packets);
+        replaying->in_doubt = type;
+        replaying->discard = noted->key;
+    } else if (type == NOTE_FORGOTTEN) {
+        replaying->in_doubt = 0;
     } else if (type == NOTE_CLOSE && len == sizeof window) {
+        replaying->in_doubt = 0;
         memcpy(&window, payload, sizeof window);
         if (is_past(window))
             daemon_close_taken(daemon, (uint32_t)window);
@@ -330,6 +341,22 @@ static int replay_note(void *context, uint32_t type, const void *payload, uint32
             end_interrupted_capture(daemon, (uint32_t)window);
     }
     return 0;
+}
+
+/*
+ * Each is removed from the kernel right after it was noted, so a killed process leaves one of them behind at
+ * most. To be done before the hooks go on counting in the same minute, which follows an end that was cut
+ * short.
+ */
+static void forget_noted(struct daemon *daemon, const struct replaying *replaying)
+{
+    if (!replaying->in_doubt)
+        return;
+    if (replaying->in_doubt == NOTE_ACCOUNT)
+        live_forget_account(daemon->live, &replaying->account);
+    else
+        live_forget_discard(daemon->live, &replaying->discard);
+    note(daemon, NOTE_FORGOTTEN, "", 0);
 }
 
 static void journal_path(const struct daemon *daemon, char ret[static PATH_MAX])
@@ -343,7 +370,7 @@ int recover_open(struct daemon *daemon, struct fault *fault)
     journal_path(daemon, path);
     struct survey survey = {0};
     int r = journal_read(path, survey_note, &survey, fault);
-    struct replaying replaying = {daemon, survey.keep};
+    struct replaying replaying = {.daemon = daemon, .keep = survey.keep};
     daemon->publish.published = survey.published;
     daemon->publish.published_count = survey.published_count;
     daemon->publish.holding = true; /* nothing goes out while the past is being gone through */
@@ -364,6 +391,7 @@ int recover_open(struct daemon *daemon, struct fault *fault)
         r = journal_open(&daemon->journal, path, survey.usable ? survey.keep : 0, fault);
     if (r < 0)
         return r;
+    forget_noted(daemon, &replaying);
     if (survey.usable && survey.uncleared)
         daemon->quiescent = QUIESCENT_DIRTY;
     if (!survey.usable)

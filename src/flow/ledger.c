@@ -81,14 +81,6 @@ static bool is_reason(const struct ledger_reason *reason, const struct discard_k
     return reason->reason == key->reason && reason->direction == key->direction;
 }
 
-bool ledger_has_discards(const struct ledger_row *row, const struct discard_key *key)
-{
-    for (unsigned i = 0; i < LEDGER_REASONS && row->reasons[i].packets; i++)
-        if (is_reason(&row->reasons[i], key))
-            return true;
-    return false;
-}
-
 void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, uint64_t packets)
 {
     for (unsigned i = 0; i < LEDGER_REASONS; i++) {

@@ -76,9 +76,6 @@ void ledger_add_discards(struct ledger_row *row, const struct discard_key *key, 
 
 void ledger_add_side(struct ledger_side *to, const struct ledger_side *from);
 
-/* Whether discards for that reason, in that direction, are in the row. */
-bool ledger_has_discards(const struct ledger_row *row, const struct discard_key *key);
-
 /* seen less everything accounted for; 0 when the side closes. */
 int64_t ledger_difference(const struct ledger_side *side);
 

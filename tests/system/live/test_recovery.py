@@ -2,6 +2,8 @@
 """The moments between two steps: killed between noting and removing, no memory in the middle of a drain, killed while
 ten minutes are under way. The wall clock of these daemons is set so that a minute ends soon."""
 
+import signal
+
 import pytest
 
 from . import lab, traffic
@@ -56,6 +58,23 @@ def test_killed_between_noting_and_removing(host, prepared, library, note):
     assert ledger_discards(daemon)["NO_SOCKET"] == 7
     refused = Flow("eth0", EGRESS, TARGET, SOURCE, 0, 0, ICMP, REJECT)
     check(daemon, {_flow(4999): (7, 7 * 128), _flow(20000): (5, 5 * 128), refused: (7, 7 * 156)})
+
+
+@pytest.mark.parametrize("note", [6, 8], ids=["account", "close"])
+def test_end_cut_short_in_a_minute_that_goes_on(host, prepared, library, note):
+    """What the end had taken of the minute counts once, and what comes afterwards as well: the ledger closes."""
+    daemon = prepared([interface("eth0")])
+    daemon.wrapper = interposed(library, die_after=note)
+    daemon.start()
+    traffic.udp(host.client, SOURCE, TARGET, 20000, 7, 100)
+    traffic.settle(host.host)
+    daemon.signal(signal.SIGTERM)
+    daemon.process.wait(15)
+    assert daemon.process.returncode == -9
+    daemon.wrapper = []
+    daemon.start()
+    traffic.udp(host.client, SOURCE, TARGET, 20000, 5, 100)
+    check(daemon, {_flow(20000): (12, 12 * 128)})
 
 
 def test_no_memory_in_the_middle_of_a_drain(host, prepared, library, flood):

@@ -72,6 +72,22 @@ static void test_slots(void **state)
     assert_int_equal(slots[1].holder, 0);
 }
 
+static void test_forgotten(void **state)
+{
+    (void)state;
+    struct account_slot slots[] = {slot(3, WINDOW, 7), slot(2, WINDOW, 11), slot(3, WINDOW + 1, 13),
+                                   slot(3, WINDOW, 17)};
+    struct seen seen = {0};
+    const struct live_accounts visit = {.before = UINT32_MAX, .account = see, .context = &seen};
+    accounts_forget(slots, 4, -1, &(struct account_key){.ifindex = 3, .window = WINDOW});
+    assert_int_equal(accounts_visit(slots, 4, -1, &visit), 0);
+    assert_int_equal(seen.count, 2);
+    expect(&seen, 0, 2, WINDOW, 11);
+    expect(&seen, 1, 3, WINDOW + 1, 13);
+    static const struct account empty;
+    assert_memory_equal(&slots[3].account, &empty, sizeof empty);
+}
+
 /* What had no slot on one CPU had one on another: one account all the same. */
 static void test_slots_and_hash(void **state)
 {
@@ -94,6 +110,8 @@ static void test_slots_and_hash(void **state)
     assert_int_equal(accounts_visit(slots, 1, fd, &visit), 0);
     assert_int_equal(seen.count, 1);
     expect(&seen, 0, 3, WINDOW, 1107);
+    assert_int_equal(bpf_map_update_elem(fd, &key, values, BPF_ANY), 0);
+    accounts_forget(slots, 1, fd, &key);
     assert_int_equal(slots[0].holder, 0);
     assert_true(bpf_map_get_next_key(fd, NULL, &key) < 0);
     close(fd);
@@ -101,6 +119,7 @@ static void test_slots_and_hash(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_slots), cmocka_unit_test(test_slots_and_hash)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_slots), cmocka_unit_test(test_forgotten),
+                                       cmocka_unit_test(test_slots_and_hash)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
