@@ -28,7 +28,8 @@ struct parameter {
     unsigned list_max;
     size_t min, max; /* of a number; of the characters of a text */
     const char *words;
-    const char *model; /* the name in AWS's model where a message tells it */
+    const char *model;  /* the name in AWS's model where a message tells it */
+    const char *beside; /* what a name has instead of "Value" in the parameter that must be there, too */
 };
 
 #define DRY_RUN                                                                                              \
@@ -38,7 +39,7 @@ struct parameter {
 #define FILTERS                                                                                              \
     {"Filter.N.Name", .list_max = 50, .min = 1, .max = 255},                                                 \
     {                                                                                                        \
-        "Filter.N.Value.N", .list_max = 50, .max = TEXT_MAX                                                  \
+        "Filter.N.Value.N", .list_max = 50, .max = TEXT_MAX, .beside = "Name"                                \
     }
 #define PAGES(least, most)                                                                                   \
     {"MaxResults", PARAMETER_NUMBER, .min = (least), .max = (most)},                                         \
@@ -68,8 +69,8 @@ static const struct parameter create_flow_logs_parameters[] = {
     {"DestinationOptions.HiveCompatiblePartitions", PARAMETER_BOOL},
     {"DestinationOptions.PerHourPartition", PARAMETER_BOOL},
     {"TagSpecification.N.ResourceType", PARAMETER_CHOICE, .list_max = 1, .words = "vpc-flow-log"},
-    {"TagSpecification.N.Tag.N.Key", .list_max = 50, .max = TEXT_MAX},
-    {"TagSpecification.N.Tag.N.Value", .list_max = 50, .max = TEXT_MAX},
+    {"TagSpecification.N.Tag.N.Key", .list_max = 1, .max = TEXT_MAX},
+    {"TagSpecification.N.Tag.N.Value", .list_max = 1, .max = TEXT_MAX, .beside = "Key"},
     {"TagFieldSpecification.N.ResourceType", PARAMETER_CHOICE, .list_max = 3,
      .words = "network-interface|instance|auto-scaling-group"},
     {"TagFieldSpecification.N.TagKey.N", .list_max = 3, .min = 1, .max = 128},
@@ -90,7 +91,7 @@ static const struct parameter delete_flow_logs_parameters[] = {
 static const struct parameter change_tags_parameters[] = {
     {"ResourceId.N", .required = true, .list_max = 1000, .min = 1, .max = 255, .model = "Resources"},
     {"Tag.N.Key", .list_max = 1000, .max = TEXT_MAX},
-    {"Tag.N.Value", .list_max = 1000, .max = TEXT_MAX},
+    {"Tag.N.Value", .list_max = 1000, .max = TEXT_MAX, .beside = "Key"},
     DRY_RUN,
     {NULL},
 };
@@ -244,6 +245,31 @@ static bool is_common(const char *name)
     return strncmp(name, "X-Amz-", 6) == 0;
 }
 
+/* A list has no gap, for whoever reads it stops there: each number needs the one before it. */
+static bool check_before(struct ec2_call *call, const char *name)
+{
+    for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+        uint64_t number;
+        int len = (int)(dot + 1 - name);
+        if (num_parse_u64(dot + 1, strcspn(dot + 1, "."), UINT32_MAX, &number) && number > 1 &&
+            !query_has(call->query, "%.*s%u", len, name, (unsigned)number - 1))
+            return ec2_fail(call, "MissingParameter",
+                            "The request has the parameter %.200s, but no %.*s%u before it", name, len, name,
+                            (unsigned)number - 1);
+    }
+    return true;
+}
+
+/* What a value belongs to. */
+static bool check_beside(struct ec2_call *call, const struct parameter *row, const char *name)
+{
+    const char *value = row->beside ? strstr(name, "Value") : NULL;
+    if (!value || query_find(call->query, "%.*s%s", (int)(value - name), name, row->beside))
+        return true;
+    return ec2_fail(call, "MissingParameter", "The request has the parameter %.200s, but no %.*s%s", name,
+                    (int)(value - name), name, row->beside);
+}
+
 static bool check_parameter(struct ec2_call *call, const struct parameter *row,
                             const struct query_parameter *parameter)
 {
@@ -259,7 +285,7 @@ static bool check_parameter(struct ec2_call *call, const struct parameter *row,
         return ec2_fail(call, "InvalidParameterValue", "Value (%.200s) for parameter %.200s is invalid%s%s",
                         parameter->value, parameter->name, row->words ? "; allowed: " : "",
                         row->words ? row->words : "");
-    return true;
+    return check_before(call, parameter->name) && check_beside(call, row, parameter->name);
 }
 
 static bool has_parameter(const struct query *query, const struct parameter *row)

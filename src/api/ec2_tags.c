@@ -103,7 +103,7 @@ static void add_tags(struct ec2_call *call, json_t *tags, const json_t *asked)
 static void remove_tags(struct ec2_call *call, json_t *tags, const json_t *asked)
 {
     const char *key;
-    if (json_object_size(asked) == 0)
+    if (!query_has(call->query, "Tag"))
         json_object_clear(tags);
     for (unsigned i = 1; (key = query_find(call->query, "Tag.%u.Key", i)); i++) {
         const char *value = query_find(call->query, "Tag.%u.Value", i);

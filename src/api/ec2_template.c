@@ -16,8 +16,7 @@
 #include "base/clock.h"
 #include "record/format.h"
 
-#define INTEGRATION "IntegrateService.AthenaIntegration.%u."
-#define INTEGRATIONS_MAX 10
+#define INTEGRATION "IntegrateService.AthenaIntegration.%u"
 #define DAY_MAX 16 /* "2026-11-25" */
 
 struct integration {
@@ -63,9 +62,9 @@ static bool parse_day(struct ec2_call *call, const char *name, const char *text,
 
 static bool read_days(struct ec2_call *call, const json_t *flow_log, struct integration *ret)
 {
-    const char *frequency = query_find(call->query, INTEGRATION "PartitionLoadFrequency", ret->number);
-    const char *first = query_find(call->query, INTEGRATION "PartitionStartDate", ret->number);
-    const char *last = query_find(call->query, INTEGRATION "PartitionEndDate", ret->number);
+    const char *frequency = query_find(call->query, INTEGRATION ".PartitionLoadFrequency", ret->number);
+    const char *first = query_find(call->query, INTEGRATION ".PartitionStartDate", ret->number);
+    const char *last = query_find(call->query, INTEGRATION ".PartitionEndDate", ret->number);
     const char *created = json_string_value(json_object_get(flow_log, "creationTime"));
     time_t now = (time_t)(clock_wall_ns() / 1000000000);
     struct tm today;
@@ -85,9 +84,9 @@ static bool read_days(struct ec2_call *call, const json_t *flow_log, struct inte
 static bool read_integration(struct ec2_call *call, const json_t *flow_log, unsigned number,
                              struct integration *ret)
 {
-    const char *arn = query_find(call->query, INTEGRATION "IntegrationResultS3DestinationArn", number);
+    const char *arn = query_find(call->query, INTEGRATION ".IntegrationResultS3DestinationArn", number);
     *ret = (struct integration){.number = number};
-    if (!arn || !query_find(call->query, INTEGRATION "PartitionLoadFrequency", number))
+    if (!arn || !query_find(call->query, INTEGRATION ".PartitionLoadFrequency", number))
         return ec2_fail(call, "MissingParameter",
                         "IntegrateService.AthenaIntegration.%u must have "
                         "IntegrationResultS3DestinationArn and PartitionLoadFrequency",
@@ -338,10 +337,7 @@ static bool add_integrations(struct ec2_call *call, const struct template *templ
 {
     struct integration integration;
     add_database(template);
-    for (unsigned number = 1; number <= INTEGRATIONS_MAX; number++) {
-        if (!query_find(call->query, INTEGRATION "IntegrationResultS3DestinationArn", number) &&
-            !query_find(call->query, INTEGRATION "PartitionLoadFrequency", number))
-            return number > 1 || read_integration(call, template->flow_log, 1, &integration);
+    for (unsigned number = 1; query_has(call->query, INTEGRATION, number); number++) {
         if (!read_integration(call, template->flow_log, number, &integration))
             return false;
         add_table(template, &integration);

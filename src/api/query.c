@@ -6,7 +6,6 @@
 #include <libxml/parserInternals.h>
 #include <libxml/xmlstring.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +145,37 @@ const char *query_find(const struct query *query, const char *format, ...)
     const struct query_parameter *found =
         query->count ? bsearch(&key, query->parameters, query->count, sizeof key, compare) : NULL;
     return found ? found->value : NULL;
+}
+
+/* The place of the first parameter whose name is not before `name`. */
+static size_t lower_bound(const struct query *query, const char *name)
+{
+    size_t low = 0;
+    size_t high = query->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(query->parameters[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool query_has(const struct query *query, const char *format, ...)
+{
+    char name[256];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(name, sizeof name - 1, format, arguments);
+    va_end(arguments);
+    if (query_find(query, "%s", name))
+        return true;
+    size_t len = strlen(name);
+    name[len++] = '.';
+    name[len] = '\0';
+    size_t place = lower_bound(query, name);
+    return place < query->count && strncmp(query->parameters[place].name, name, len) == 0;
 }
 
 int query_from_json(struct query *ret, const json_t *parameters, struct fault *fault)

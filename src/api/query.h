@@ -7,6 +7,7 @@
  */
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,3 +38,7 @@ void query_done(struct query *query);
 
 /* The value, or NULL. The name is made as by printf: "Filter.%u.Name". */
 const char *query_find(const struct query *query, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Whether there is one of that name, or one that goes on behind it with a dot: "Filter.1" of "Filter.1.Name".
+ */
+bool query_has(const struct query *query, const char *format, ...) PRINTF_LIKE(2, 3);

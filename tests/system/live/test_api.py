@@ -389,11 +389,15 @@ def test_flowlog_command(world):
     daemon.stop()
 
 
+def of(action):
+    return f"Action={action}&Version=2016-11-15"
+
+
 def test_rude_requests(world):
     """Answered with one error that botocore can parse, or closed; nothing is made."""
-    daemon, _ = world
+    daemon, ec2 = world
     signed = {"Authorization": "AWS4-HMAC-SHA256 x", "Content-Type": "application/x-www-form-urlencoded"}
-    describe = "Action=DescribeFlowLogs&Version=2016-11-15"
+    describe, untag = of("DescribeFlowLogs"), of("DeleteTags") + "&ResourceId.1=" + ec2.ids()[0]
     cases = [
         (describe, {}, 403, "MissingAuthenticationToken"),
         (describe, signed | {"Host": "evil.example"}, 403, "AuthFailure"),
@@ -403,6 +407,18 @@ def test_rude_requests(world):
         (describe + "&Colour=red", signed, 400, "UnknownParameter"),
         (describe + "&FlowLogId.0=a", signed, 400, "UnknownParameter"),
         (describe + "&FlowLogId.1=a&FlowLogId.1=b", signed, 400, "MalformedQueryString"),
+        (describe + "&FlowLogId.2=a", signed, 400, "MissingParameter"),
+        (describe + "&Filter.2.Name=resource-id&Filter.2.Value.1=a", signed, 400, "MissingParameter"),
+        (describe + "&Filter.1.Name=resource-id&Filter.1.Value.2=a", signed, 400, "MissingParameter"),
+        (describe + "&Filter.1.Value.1=a", signed, 400, "MissingParameter"),
+        (of("DeleteFlowLogs") + "&FlowLogId.2=a", signed, 400, "MissingParameter"),
+        (of("DeleteFlowLogs") + "&FlowLogId.1=a&FlowLogId.3=b", signed, 400, "MissingParameter"),
+        (untag, signed, 200, None),
+        (untag + "&Tag.2.Key=a", signed, 400, "MissingParameter"),
+        (untag + "&Tag.1.Value=a", signed, 400, "MissingParameter"),
+        (untag + "&Tag.1.Key=a&Tag.2.Value=a", signed, 400, "MissingParameter"),
+        (of("CreateFlowLogs") + "&ResourceType=VPC&ResourceId.1=vpc-0a&TagSpecification.2.Tag.1.Key=a", signed, 400,
+         "InvalidParameterValue"),
         (describe + "&NextToken=%0", signed, 400, "MalformedQueryString"),
         (describe + "&NextToken=%00", signed, 400, "MalformedQueryString"),
         (describe + "&NextToken=%ff%fe", signed, 400, "MalformedQueryString"),
@@ -413,7 +429,7 @@ def test_rude_requests(world):
         status, _, answer = http.request(daemon.namespace, "/", method="POST", body=body.encode(), headers=headers)
         assert status == expected, (body[:80], answer)
         error = botocore.parsers.EC2QueryParser().parse({"body": answer, "headers": {}, "status_code": status}, None)
-        assert error["Error"]["Code"] == code, (body[:80], error)
+        assert error.get("Error", {}).get("Code") == code, (body[:80], error)
     head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n"
     assert b" 413 " in http.raw(daemon.namespace, head + b"Content-Length: 2097152\r\n\r\n", head_only=True)
     chunks = (b"10000\r\n" + b"a" * 65536 + b"\r\n") * 20 + b"0\r\n\r\n"
