@@ -61,5 +61,8 @@ json_t *ec2_flow_logs(const struct ec2_call *call);
  */
 json_t *ec2_read_tags(struct ec2_call *call, const char *prefix);
 
+/* Whether one resource may have as many: else false with the call's error. */
+bool ec2_may_have_tags(struct ec2_call *call, const json_t *tags);
+
 /* What a document says of a resource, with the names of AWS's XML and a tagSet: a new object. */
 json_t *ec2_described(const struct policy_item *item);

@@ -553,7 +553,7 @@ static json_t *create(struct creation *creation, json_t *tags)
     if (known)
         return again;
     uuid_make(made);
-    if (!prepare_all(creation) || ec2_is_dry_run(call))
+    if (!ec2_may_have_tags(call, tags) || !prepare_all(creation) || ec2_is_dry_run(call))
         return NULL;
     return carry_out(creation, tags, token ? token : made, request);
 }

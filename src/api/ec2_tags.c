@@ -50,6 +50,13 @@ json_t *ec2_read_tags(struct ec2_call *call, const char *prefix)
     return tags;
 }
 
+bool ec2_may_have_tags(struct ec2_call *call, const json_t *tags)
+{
+    if (json_object_size(tags) > TAGS_MAX)
+        return ec2_fail(call, "TagLimitExceeded", "A resource can have no more than %d tags.", TAGS_MAX);
+    return true;
+}
+
 json_t *ec2_tag_set(const struct ec2_call *call, const char *id)
 {
     json_t *set = json_array();
@@ -95,8 +102,7 @@ typedef void tag_change(struct ec2_call *call, json_t *tags, const json_t *asked
 static void add_tags(struct ec2_call *call, json_t *tags, const json_t *asked)
 {
     (void)json_object_update(tags, (json_t *)asked);
-    if (json_object_size(tags) > TAGS_MAX)
-        ec2_fail(call, "TagLimitExceeded", "A resource can have no more than %d tags.", TAGS_MAX);
+    (void)ec2_may_have_tags(call, tags);
 }
 
 /* With a value, a tag only goes when it has that value; without tags at all, every one goes. */
