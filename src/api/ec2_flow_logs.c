@@ -501,7 +501,8 @@ static void hash_request(const struct ec2_call *call, char ret[static 17])
     uint64_t hash = 0;
     for (size_t i = 0; i < call->query->count; i++) {
         const struct query_parameter *one = &call->query->parameters[i];
-        if (strcmp(one->name, "ClientToken") == 0 || strncmp(one->name, "X-Amz-", 6) == 0)
+        if (strcmp(one->name, "ClientToken") == 0 || strcmp(one->name, "DryRun") == 0 ||
+            strncmp(one->name, "X-Amz-", 6) == 0)
             continue;
         hash = hash_bytes(one->name, strlen(one->name), hash);
         hash = hash_bytes(one->value, strlen(one->value), hash);
@@ -536,7 +537,7 @@ static json_t *answer_again(struct ec2_call *call, const char *token, const char
         return NULL;
     const char *before = json_string_value(json_object_get(answered, "request"));
     if (before && strcmp(before, request) == 0)
-        return json_deep_copy(json_object_get(answered, "answer"));
+        return ec2_is_dry_run(call) ? NULL : json_deep_copy(json_object_get(answered, "answer"));
     return ec2_fail(call, "IdempotentParameterMismatch",
                     "The client token was used before, in a request with other parameters");
 }

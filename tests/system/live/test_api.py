@@ -152,8 +152,10 @@ def test_some_of_several(world):
     assert set(made["FlowLogIds"]) < set(ec2.ids(Filter=[{"Name": "deliver-log-status", "Values": ["SUCCESS"]}]))
     again = ec2.create_flow_logs(**request)
     assert again["FlowLogIds"] == made["FlowLogIds"]
-    with ec2.refused("IdempotentParameterMismatch"):
-        ec2.create_flow_logs(**(request | {"TrafficType": "REJECT"}))
+    for changes, code in (({"TrafficType": "REJECT"}, "IdempotentParameterMismatch"), ({"DryRun": True}, "DryRunOperation"),
+                          ({"TrafficType": "REJECT", "DryRun": True}, "IdempotentParameterMismatch")):
+        with ec2.refused(code):
+            ec2.create_flow_logs(**(request | changes))
     deleted = ec2.delete_flow_logs(FlowLogIds=[*made["FlowLogIds"], "fl-none"])["Unsuccessful"]
     assert [(one["ResourceId"], one["Error"]["Code"]) for one in deleted] == [("fl-none", "InvalidFlowLogId.NotFound")]
     assert len(ec2.ids()) == 1
