@@ -519,7 +519,8 @@ static json_t *carry_out(struct creation *creation, json_t *tags, const char *to
                                creation->unsuccessful);
     if (call->error.status || json_array_size(creation->flow_logs) == 0)
         return call->error.status ? (json_decref(answer), NULL) : answer;
-    json_t *answered = json_pack("{s:s, s:O}", "request", request, "answer", answer);
+    /* Not the answer itself, which is adorned on its way out. */
+    json_t *answered = json_pack("{s:s, s:o}", "request", request, "answer", json_deep_copy(answer));
     if (save(creation, tags, token, answered, &fault) == 0)
         return answer;
     stop_all(creation);

@@ -160,6 +160,8 @@ def test_some_of_several(world):
     assert [(one["ResourceId"], one["Error"]["Code"]) for one in deleted] == [("fl-none", "InvalidFlowLogId.NotFound")]
     assert len(ec2.ids()) == 1
     daemon.stop()
+    answered = json.loads((daemon.state / "flow-logs.json").read_text())["tokens"]["once"]["answer"]
+    assert answered.keys() == {"clientToken", "flowLogIdSet", "unsuccessful"}
 
 
 def test_filters_pages_tags(world):
