@@ -164,6 +164,28 @@ def test_some_of_several(world):
     assert answered.keys() == {"clientToken", "flowLogIdSet", "unsuccessful"}
 
 
+def test_as_many_as_there_may_be(world):
+    """Made until refused; all of them run after a restart, and one that is deleted makes room for one other."""
+    daemon, ec2 = world
+    ids = []
+
+    def create(number):
+        ids.extend(ec2.create_flow_logs(**wanted(daemon, f"m{number}"))["FlowLogIds"])
+
+    with ec2.refused("FlowLogsLimitExceeded"):
+        for number in range(400):
+            create(number)
+    daemon.stop().start()
+    running = ec2.ids(Filter=[{"Name": "deliver-log-status", "Values": ["SUCCESS"]}])
+    assert len(ids) > 1 and set(ids) < set(running)
+    ec2.delete_flow_logs(FlowLogIds=[ids.pop()])
+    create("another")
+    with ec2.refused("FlowLogsLimitExceeded"):
+        create("more")
+    assert set(ids) < set(ec2.ids())
+    daemon.stop()
+
+
 def test_filters_pages_tags(world):
     """What Describe actions let through, in pages of every size."""
     daemon, ec2 = world
