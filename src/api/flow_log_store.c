@@ -249,18 +249,61 @@ static int open_journal(struct flow_log_store *store, uint64_t keep, struct faul
     return r;
 }
 
+/* A document on its way into its file, piece by piece: as one text it would be the largest piece of memory of
+ * the process by far, and leave a hole of its size. */
+struct writing {
+    const json_t *document;
+    int fd;
+    int error;
+    size_t size; /* of the document so far */
+    size_t len;
+    char bytes[16384]; /* not in the file yet */
+};
+
+static int write_bytes(struct writing *writing)
+{
+    writing->error = file_write_all(writing->fd, writing->bytes, writing->len);
+    writing->len = 0;
+    return writing->error;
+}
+
+static int take_piece(const char *text, size_t len, void *context)
+{
+    struct writing *writing = context;
+    writing->size += len;
+    while (len > 0) {
+        size_t room = sizeof writing->bytes - writing->len;
+        size_t now = len < room ? len : room;
+        memcpy(writing->bytes + writing->len, text, now);
+        writing->len += now;
+        text += now;
+        len -= now;
+        if (writing->len == sizeof writing->bytes && write_bytes(writing) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int fill_document(void *context, int fd)
+{
+    struct writing *writing = context;
+    writing->fd = fd;
+    if (json_dump_callback(writing->document, take_piece, writing, JSON_INDENT(1)) < 0)
+        return writing->error ? writing->error : -ENOMEM;
+    return write_bytes(writing);
+}
+
 /* Writes the document whole, after which the journal has nothing to add. */
 static int write_document(struct flow_log_store *store, struct fault *fault)
 {
     json_object_set_new(store->document, "version", json_integer(FLOW_LOG_STORE_VERSION));
     json_object_set_new(store->document, "last-change", json_integer(store->last_change));
-    char *text AUTO_FREE = json_dumps(store->document, JSON_INDENT(1));
-    int r = text ? file_replace(store->path, text, strlen(text), fault)
-                 : fault_set(fault, -ENOMEM, "%s: out of memory", store->path);
+    struct writing writing = {.document = store->document};
+    int r = file_replace_filled(store->path, fill_document, &writing, fault);
     if (r < 0)
         return r;
     journal_close(TAKE(store->journal));
-    store->document_size = strlen(text);
+    store->document_size = writing.size;
     store->journal_size = 0;
     return open_journal(store, 0, fault);
 }

@@ -70,12 +70,12 @@ int file_write_all(int fd, const void *data, size_t len)
     return 0;
 }
 
-static int write_synced(const char *path, mode_t mode, const void *data, size_t len)
+static int write_synced(const char *path, mode_t mode, file_filler *fill, void *context)
 {
     AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
-    int r = file_write_all(fd, data, len);
+    int r = fill(context, fd);
     if (r == 0 && fsync(fd) < 0)
         r = -errno;
     return r;
@@ -92,12 +92,12 @@ void file_sync_folder_of(const char *path)
         (void)fsync(fd); /* a file system that cannot sync folders has nothing more to offer */
 }
 
-static int replace(const char *path, mode_t mode, const void *data, size_t len, struct fault *fault)
+static int replace(const char *path, mode_t mode, file_filler *fill, void *context, struct fault *fault)
 {
     char aside[PATH_MAX];
     if ((size_t)snprintf(aside, sizeof aside, "%s.tmp", path) >= sizeof aside)
         return fault_set(fault, -ENAMETOOLONG, "%s: path too long", path);
-    int r = write_synced(aside, mode, data, len);
+    int r = write_synced(aside, mode, fill, context);
     if (r == 0 && rename(aside, path) < 0)
         r = -errno;
     if (r < 0) {
@@ -108,12 +108,28 @@ static int replace(const char *path, mode_t mode, const void *data, size_t len, 
     return 0;
 }
 
+struct bytes {
+    const void *data;
+    size_t len;
+};
+
+static int fill_with_bytes(void *context, int fd)
+{
+    const struct bytes *bytes = context;
+    return file_write_all(fd, bytes->data, bytes->len);
+}
+
 int file_replace(const char *path, const void *data, size_t len, struct fault *fault)
 {
-    return replace(path, 0644, data, len, fault);
+    return replace(path, 0644, fill_with_bytes, &(struct bytes){data, len}, fault);
+}
+
+int file_replace_filled(const char *path, file_filler *fill, void *context, struct fault *fault)
+{
+    return replace(path, 0644, fill, context, fault);
 }
 
 int file_replace_private(const char *path, const void *data, size_t len, struct fault *fault)
 {
-    return replace(path, 0600, data, len, fault);
+    return replace(path, 0600, fill_with_bytes, &(struct bytes){data, len}, fault);
 }

@@ -19,6 +19,10 @@ int file_make_folders(const char *path, mode_t mode, struct fault *fault) MUST_U
  */
 int file_replace(const char *path, const void *data, size_t len, struct fault *fault) MUST_USE;
 
+/* The same, of what `fill` writes to the descriptor; it returns 0 or a negative error. */
+typedef int file_filler(void *context, int fd);
+int file_replace_filled(const char *path, file_filler *fill, void *context, struct fault *fault) MUST_USE;
+
 /* The same for secrets: nobody but the owner may read it. */
 int file_replace_private(const char *path, const void *data, size_t len, struct fault *fault) MUST_USE;
 
