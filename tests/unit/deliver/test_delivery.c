@@ -312,6 +312,27 @@ static void test_pack_without_a_copy_is_set_aside(void **state)
     assert_int_equal(access(aside, F_OK), 0);
 }
 
+/* Its process was killed before the pack was there: the batches still count. */
+static void test_copy_alone_is_nothing(void **state)
+{
+    (void)state;
+    char path[2 * PATH_MAX];
+    uint64_t now = clock_wall_ns() / NS_PER_S / 86400 * 86400;
+    struct delivery *delivery = open_delivery(1 << 30, 86400);
+    commit(delivery, 1, now, 11, 3);
+    close_delivery(delivery);
+    (void)snprintf(path, sizeof path, "%s/0000000000000001.copy", spool_root);
+    assert_int_equal(file_replace(path, "half", 4, NULL), 0);
+    delivery = open_delivery(1 << 30, 86400);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(check_counts(delivery).taken.packets, 11 + 12 + 13);
+    deliver_all(delivery);
+    assert_int_equal(check_counts(delivery).unreadable, 0);
+    close_delivery(delivery);
+    look();
+    assert_int_equal(arrived.packets, 11 + 12 + 13);
+}
+
 static void test_unreadable_batch_is_set_aside(void **state)
 {
     (void)state;
@@ -394,6 +415,7 @@ int main(void)
         IN_ROOT(test_cut_pack_has_a_copy),
         IN_ROOT(test_copy_tells_what_is_lost),
         IN_ROOT(test_pack_without_a_copy_is_set_aside),
+        IN_ROOT(test_copy_alone_is_nothing),
         IN_ROOT(test_unreadable_batch_is_set_aside),
         IN_ROOT(test_objects_hold_their_publish_interval),
         IN_ROOT(test_lost_before_it_was_written),
