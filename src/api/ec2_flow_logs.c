@@ -341,6 +341,7 @@ struct creation {
     struct ec2_call *call;
     const struct resource_type *type;
     json_t *known;        /* ids of resources */
+    json_t *declared;     /* flow logs of the configuration */
     json_t *template;     /* what the flow logs of the request share */
     json_t *flow_logs;    /* to be made */
     json_t *unsuccessful; /* as in the answer */
@@ -350,6 +351,7 @@ struct creation {
 static void creation_done(struct creation *creation)
 {
     json_decref(creation->known);
+    json_decref(creation->declared);
     json_decref(creation->template);
     json_decref(creation->flow_logs);
     json_decref(creation->unsuccessful);
@@ -365,10 +367,19 @@ static void note_unsuccessful(struct ec2_call *call, json_t *unsuccessful, const
     call->error = (struct ec2_error){0};
 }
 
+static size_t count_same_resource(const json_t *list, const json_t *flow_log)
+{
+    const json_t *resource = json_object_get(flow_log, "resourceId");
+    size_t count = 0, i;
+    const json_t *other;
+    json_array_foreach(list, i, other) count += json_equal(json_object_get(other, "resourceId"), resource);
+    return count;
+}
+
 static bool check_others(struct creation *creation, const json_t *flow_log)
 {
     const json_t *const lists[] = {flow_log_store_list(creation->call->host->store), creation->flow_logs};
-    size_t count = 0;
+    size_t count = count_same_resource(creation->declared, flow_log);
     for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
         size_t i;
         const json_t *other;
@@ -378,9 +389,8 @@ static bool check_others(struct creation *creation, const json_t *flow_log)
                 return ec2_fail(
                     creation->call, "FlowLogAlreadyExists",
                     "Error. There is an existing Flow Log with the same configuration and log destination.");
-            count +=
-                json_equal(json_object_get(other, "resourceId"), json_object_get(flow_log, "resourceId"));
         }
+        count += count_same_resource(lists[l], flow_log);
     }
     if (count >= FLOW_LOGS_OF_RESOURCE_MAX)
         return ec2_fail(creation->call, "FlowLogsLimitExceeded",
@@ -568,6 +578,7 @@ json_t *ec2_create_flow_logs(struct ec2_call *call)
     if (!tags)
         return NULL;
     creation.known = known_resources(call);
+    creation.declared = call->host->declared(call->host->context);
     creation.flow_logs = json_array();
     creation.unsuccessful = json_array();
     json_t *answer = create(&creation, tags);

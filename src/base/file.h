@@ -29,5 +29,8 @@ int file_replace_private(const char *path, const void *data, size_t len, struct 
 /* Writes all of it, going on after short writes and signals. */
 int file_write_all(int fd, const void *data, size_t len) MUST_USE;
 
+/* As many open files as the system allows this process at all. */
+void file_raise_limit(void);
+
 /* Makes a rename in the file's folder last through a power cut, where the file system can. */
 void file_sync_folder_of(const char *path);

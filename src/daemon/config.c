@@ -11,9 +11,8 @@
 #include "daemon/config_reader.h"
 #include "daemon/flow_log.h"
 
-#define FILE_MAX (1024 * 1024)
+#define FILE_MAX (4 * 1024 * 1024)
 #define REPORT_MAX (4 * 1024 * 1024)
-#define VALUE_MAX (16 * 1024 * 1024)
 
 static void report_init(struct config_report *report)
 {
@@ -177,8 +176,8 @@ void config_print(const struct config *config, struct buf *buf)
 
 static bool same_value(const struct config_key *key, const struct config *a, const struct config *b)
 {
-    AUTO_BUF struct buf left = BUF_INIT(VALUE_MAX);
-    AUTO_BUF struct buf right = BUF_INIT(VALUE_MAX);
+    AUTO_BUF struct buf left = BUF_INIT(CONFIG_TEXT_MAX);
+    AUTO_BUF struct buf right = BUF_INIT(CONFIG_TEXT_MAX);
     config_key_print(key, a, 0, &left);
     config_key_print(key, b, 0, &right);
     return left.len == right.len && (left.len == 0 || memcmp(left.data, right.data, left.len) == 0);

@@ -23,6 +23,8 @@
 #define CONFIG_ADDRESS_DEFAULT "127.0.0.1"
 #define CONFIG_PORT_DEFAULT 8420
 #define FLOW_LOG_ID_MAX 24
+#define CONFIG_FLOW_LOGS_MAX 1024            /* of a daemon, those made through the API included */
+#define CONFIG_TEXT_MAX (16UL * 1024 * 1024) /* room for config_print() of any */
 
 enum capture_attach { CAPTURE_ATTACH_AUTO, CAPTURE_ATTACH_TCX, CAPTURE_ATTACH_CLSACT };
 

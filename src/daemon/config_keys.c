@@ -670,13 +670,14 @@ const struct config_key config_keys[] = {
      CONFIG(flow_logs),
      .count_offset = offsetof(struct config, flow_log_count),
      .element_size = sizeof(struct flow_log),
-     .max = 63,
+     .max = CONFIG_FLOW_LOGS_MAX,
      .reloadable = true,
      .children = flow_log_keys,
      .check_element = config_check_flow_log,
-     .help = "What is recorded where. Without this key there is one flow log: all interfaces, all fields, 60 "
-             "seconds, to "
-             "Parquet files in the store."},
+     .help =
+         "What is recorded where: up to 1,024, those made through the API included, of one interface or of "
+         "many. Without this key there is one flow log: all interfaces, all fields, "
+         "60 seconds, to Parquet files in the store."},
     {.name = "api-destinations",
      .type = KEY_LIST,
      CONFIG(api_destinations),

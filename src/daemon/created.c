@@ -201,9 +201,9 @@ static int start(void *context, const json_t *from, struct fault *fault)
     struct daemon *daemon = context;
     struct config *config = &daemon->config;
     struct flow_log made;
-    if (config->flow_log_count >= PUBLISH_FLOW_LOGS_MAX)
+    if (config->flow_log_count >= CONFIG_FLOW_LOGS_MAX)
         return fault_set(fault, -ENOSPC, "The daemon has %d flow logs, which is all it takes",
-                         PUBLISH_FLOW_LOGS_MAX);
+                         CONFIG_FLOW_LOGS_MAX);
     int r = make_flow_log(config, from, &made, fault);
     if (r < 0)
         return r;
@@ -260,8 +260,8 @@ int created_append(struct daemon *daemon, struct config *config)
         struct flow_log made;
         struct fault fault = {0};
         struct flow_log *before = config->flow_logs;
-        if (config->flow_log_count >= PUBLISH_FLOW_LOGS_MAX)
-            (void)fault_set(&fault, -ENOSPC, "there are more than %d", PUBLISH_FLOW_LOGS_MAX);
+        if (config->flow_log_count >= CONFIG_FLOW_LOGS_MAX)
+            (void)fault_set(&fault, -ENOSPC, "there are more than %d", CONFIG_FLOW_LOGS_MAX);
         else if (make_flow_log(config, from, &made, &fault) == 0) {
             if (append(config, &made) < 0)
                 return -ENOMEM;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 
@@ -25,7 +26,7 @@ static int show_config(const struct daemon_options *options)
 {
     struct config config;
     struct config_report report;
-    AUTO_BUF struct buf text = BUF_INIT(1024 * 1024);
+    AUTO_BUF struct buf text = BUF_INIT(CONFIG_TEXT_MAX);
     int r = config_load(&config, options->config_path, options->state, &report);
     if (r < 0) {
         (void)fputs(buf_string(&report.mistakes), stderr);
@@ -42,6 +43,7 @@ static int run(const struct daemon_options *options)
 {
     static struct daemon daemon; /* large, and there is one */
     struct fault fault = {0};
+    file_raise_limit(); /* all flow logs deliver at the same time */
     int r = daemon_open(&daemon, options, &fault);
     if (r == 0)
         r = daemon_run(&daemon, &fault);

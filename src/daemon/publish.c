@@ -31,8 +31,6 @@ static void print_spool(const struct publish *publish, const struct flow_log *fl
 
 static int add_publisher(struct publish *publish, const struct flow_log *flow_log, struct fault *fault)
 {
-    if (publish->count == ARRAY_SIZE(publish->publishers))
-        return fault_set(fault, -ENOSPC, "more than %d flow logs", PUBLISH_FLOW_LOGS_MAX);
     char folder[PATH_MAX];
     struct publisher *publisher = &publish->publishers[publish->count];
     *publisher = (struct publisher){.flow_log = flow_log};
@@ -53,11 +51,21 @@ static int add_publisher(struct publish *publish, const struct flow_log *flow_lo
     return r;
 }
 
+/* No publishers yet, and room for all; a configuration has no more than CONFIG_FLOW_LOGS_MAX. */
+static int make_room(struct publish *publish, const struct config *config, struct fault *fault)
+{
+    publish->count = 0;
+    publish->publishers = calloc(config->flow_log_count + 1, sizeof *publish->publishers);
+    if (publish->publishers)
+        return 0;
+    (void)fault_set(fault, -ENOMEM, "out of memory");
+    return -ENOMEM;
+}
+
 int publish_open(struct publish *publish, const struct config *config, const struct registry *registry,
                  const struct ledger *ledger, const char *state, uint64_t origin,
                  const struct flow_log *print, struct fault *fault)
 {
-    publish->count = 0;
     publish->config = config;
     publish->registry = registry;
     publish->ledger = ledger;
@@ -68,7 +76,7 @@ int publish_open(struct publish *publish, const struct config *config, const str
     if (!publish->sequence)
         publish->sequence = clock_wall_ns() / NS_PER_S << 24;
     char spools[PATH_MAX];
-    int r = 0;
+    int r = make_room(publish, config, fault);
     (void)snprintf(spools, sizeof spools, "%.*s/spool", PATH_MAX - 64, state);
     leavings_sweep(&publish->leavings, spools);
     for (size_t i = 0; r == 0 && i < config->flow_log_count; i++)
@@ -88,10 +96,10 @@ void publish_settle_sequence(struct publish *publish)
 }
 
 /* The publishers before a reload, and what becomes of each: its place afterwards, or GONE. */
-#define GONE UINT8_MAX
+#define GONE UINT16_MAX
 struct succession {
-    struct publisher before[PUBLISH_FLOW_LOGS_MAX + 1];
-    uint8_t places[PUBLISH_FLOW_LOGS_MAX + 1];
+    struct publisher *before; /* owned */
+    uint16_t places[PUBLISHERS_MAX];
     size_t count;
 };
 
@@ -126,25 +134,25 @@ static int succeed(struct publish *publish, struct succession *succession, const
             r = add_publisher(publish, flow_log, fault);
     }
     if (r == 0 && known)
-        succession->places[predecessor] = (uint8_t)place;
+        succession->places[predecessor] = (uint16_t)place;
     return r;
 }
 
 static void hand_over_waiting(struct publish *publish, const struct succession *succession)
 {
-    uint64_t lost[PUBLISH_FLOW_LOGS_MAX + 1] = {0};
+    uint64_t lost[PUBLISHERS_MAX] = {0};
     for (size_t i = 0; i < publish->waiting_count; i++) {
-        uint64_t before = publish->waiting[i].pending;
-        uint64_t after = 0;
+        struct closed_window *closed = &publish->waiting[i];
+        uint64_t after[ARRAY_SIZE(closed->pending)] = {0};
         for (size_t p = 0; p < succession->count; p++) {
-            if (!(before & 1ULL << p))
+            if (!bits_has(closed->pending, p))
                 continue;
             if (succession->places[p] == GONE)
                 lost[p]++;
             else
-                after |= 1ULL << succession->places[p];
+                bits_add(after, succession->places[p]);
         }
-        publish->waiting[i].pending = after;
+        memcpy(closed->pending, after, sizeof after);
     }
     for (size_t p = 0; p < succession->count; p++)
         if (lost[p])
@@ -173,12 +181,10 @@ static void end_delivery(struct publish *publish, struct publisher *publisher)
 
 int publish_reload(struct publish *publish, const struct config *config, struct fault *fault)
 {
-    struct succession succession = {.count = publish->count};
-    memcpy(succession.before, publish->publishers, sizeof succession.before);
-    memset(succession.places, GONE, sizeof succession.places);
-    publish->count = 0;
+    struct succession succession = {.before = publish->publishers, .count = publish->count};
+    memset(succession.places, 0xff, sizeof succession.places); /* GONE */
     publish->config = config;
-    int r = 0;
+    int r = make_room(publish, config, fault);
     for (size_t i = 0; r == 0 && i < config->flow_log_count; i++)
         r = succeed(publish, &succession, &config->flow_logs[i], fault);
     if (r == 0 && publish->print)
@@ -186,6 +192,7 @@ int publish_reload(struct publish *publish, const struct config *config, struct 
     hand_over_waiting(publish, &succession);
     for (size_t i = 0; i < succession.count; i++)
         end_delivery(publish, &succession.before[i]);
+    free(succession.before);
     publish_settle_sequence(publish);
     (void)publish_retry(publish);
     return r;
@@ -200,6 +207,7 @@ void publish_close(struct publish *publish, uint64_t deadline_ns)
             log_warning("deliver", "flow log %s: its destination does not answer; not waited for",
                         publish->publishers[i].flow_log->id);
     leavings_close(&publish->leavings, deadline_ns);
+    free(TAKE(publish->publishers));
     publish->count = 0;
     for (size_t i = 0; i < publish->waiting_count; i++)
         flow_table_done(&publish->waiting[i].flows);
@@ -210,7 +218,7 @@ size_t publish_waiting_for(const struct publish *publish, size_t place)
 {
     size_t waiting = 0;
     for (size_t i = 0; i < publish->waiting_count; i++)
-        waiting += publish->waiting[i].pending >> place & 1;
+        waiting += bits_has(publish->waiting[i].pending, place);
     return waiting;
 }
 
@@ -492,19 +500,19 @@ size_t publish_retry(struct publish *publish)
     if (publish->holding)
         return publish->waiting_count;
     size_t kept = 0;
-    uint64_t stuck = 0; /* publishers whose order must hold: what comes after a failure waits too */
+    /* Publishers whose order must hold: what comes after a failure waits too. */
+    uint64_t stuck[BITS_WORDS(PUBLISHERS_MAX)] = {0};
     for (size_t i = 0; i < publish->waiting_count; i++) {
         struct closed_window closed = publish->waiting[i];
         for (size_t p = 0; p < publish->count; p++) {
-            uint64_t bit = 1ULL << p;
-            if (!(closed.pending & bit) || (stuck & bit))
+            if (!bits_has(closed.pending, p) || bits_has(stuck, p))
                 continue;
             if (spool(publish, &publish->publishers[p], &closed) == 0)
-                closed.pending &= ~bit;
+                bits_remove(closed.pending, p);
             else
-                stuck |= bit;
+                bits_add(stuck, p);
         }
-        if (closed.pending) {
+        if (!bits_none(closed.pending, ARRAY_SIZE(closed.pending))) {
             publish->waiting[kept++] = closed;
             continue;
         }
@@ -532,7 +540,7 @@ static void give_up_oldest(struct publish *publish)
 {
     struct closed_window *oldest = &publish->waiting[0];
     for (size_t p = 0; p < publish->count; p++)
-        if (oldest->pending & 1ULL << p)
+        if (bits_has(oldest->pending, p))
             lose(publish, &publish->publishers[p], oldest);
     flow_table_done(&oldest->flows);
     publish->waiting_count--;
@@ -573,7 +581,7 @@ void publish_window(struct publish *publish, struct flow_table *flows)
     *closed = (struct closed_window){.flows = *flows, .sequence = sequence};
     for (size_t p = 0; p < publish->count; p++)
         if (publish->publishers[p].flow_log->interval == flows->interval)
-            closed->pending |= 1ULL << p;
+            bits_add(closed->pending, p);
     *flows = (struct flow_table){0};
     (void)publish_retry(publish);
 }

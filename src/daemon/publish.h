@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bits.h"
 #include "base/fault.h"
 #include "daemon/config.h"
 #include "daemon/leaving.h"
@@ -21,8 +22,8 @@
 #include "flow/ledger.h"
 #include "flow/table.h"
 
-#define PUBLISH_FLOW_LOGS_MAX 63 /* one bit each, and one for --print */
-#define PUBLISH_WAITING_MAX 64   /* closed windows kept while the disk does not take them */
+#define PUBLISHERS_MAX (CONFIG_FLOW_LOGS_MAX + 1) /* one more for --print */
+#define PUBLISH_WAITING_MAX 64                    /* closed windows kept while the disk does not take them */
 
 struct publisher {
     const struct flow_log *flow_log; /* borrowed from the configuration */
@@ -32,12 +33,12 @@ struct publisher {
 
 struct closed_window {
     struct flow_table flows;
-    uint64_t pending; /* a bit for each publisher that has not taken it */
+    uint64_t pending[BITS_WORDS(PUBLISHERS_MAX)]; /* places of the publishers that have not taken it */
     uint64_t sequence;
 };
 
 struct publish {
-    struct publisher publishers[PUBLISH_FLOW_LOGS_MAX + 1];
+    struct publisher *publishers; /* owned; room for those of `config` and --print */
     size_t count;
     struct closed_window waiting[PUBLISH_WAITING_MAX]; /* oldest first */
     size_t waiting_count;

@@ -12,6 +12,10 @@
 #include "deliver/delivery_state.h"
 #include "deliver/skipdata.h"
 
+/* Of a worker, whose largest array has 64 KiB. A thousand times the usual 8 MiB is more address space than
+ * some hosts let a process have. */
+#define STACK_BYTES (1024UL * 1024)
+
 static void free_all(struct delivery *delivery)
 {
     if (delivery->state)
@@ -66,6 +70,16 @@ static struct delivery *make(const struct delivery_settings *settings)
     return delivery;
 }
 
+static int start_worker(struct delivery *delivery, struct fault *fault)
+{
+    pthread_attr_t small;
+    (void)pthread_attr_init(&small);
+    (void)pthread_attr_setstacksize(&small, STACK_BYTES);
+    int r = -pthread_create(&delivery->thread, &small, delivery_work, delivery);
+    (void)pthread_attr_destroy(&small);
+    return r < 0 ? fault_set(fault, r, "cannot start a thread: %s", strerror(-r)) : 0;
+}
+
 int delivery_open(struct delivery **ret, const struct delivery_settings *settings, struct fault *fault)
 {
     struct delivery *delivery = make(settings);
@@ -81,9 +95,7 @@ int delivery_open(struct delivery **ret, const struct delivery_settings *setting
     if (r == 0) {
         delivery->counts.taken = spool_sum(delivery->spool);
         delivery->counts.word = error_word_text(ERROR_NONE);
-        r = -pthread_create(&delivery->thread, NULL, delivery_work, delivery);
-        if (r < 0)
-            (void)fault_set(fault, r, "cannot start a thread: %s", strerror(-r));
+        r = start_worker(delivery, fault);
     }
     if (r < 0)
         free_all(delivery);

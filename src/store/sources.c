@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -351,16 +350,6 @@ static int add(struct sources *sources, const char *from, struct fault *fault)
     return add_path(sources, from, fault);
 }
 
-/* A descriptor for each object that is kept. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void sources_cleanup(struct sources **sources)
 {
     sources_close(*sources);
@@ -372,7 +361,7 @@ int sources_open(struct sources **ret, const struct sources_options *options, st
     if (!sources)
         return no_memory(fault);
     sources->options = options;
-    raise_file_limit();
+    file_raise_limit(); /* a descriptor for each object that is kept */
     int r = 0;
     for (size_t i = 0; r == 0 && i < options->from_count; i++)
         r = add(sources, options->from[i], fault);

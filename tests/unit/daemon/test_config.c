@@ -447,13 +447,17 @@ static void test_lists_are_bounded(void **state)
 {
     AUTO_BUF struct buf text = BUF_INIT(TEXT_MAX);
     buf_text(&text, "flow-logs:\n");
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < CONFIG_FLOW_LOGS_MAX; i++)
         buf_printf(&text, "- {name: l%d, destination: stdout}\n", i);
+    struct config all AUTO_CONFIG;
+    parse_right(&all, buf_string(&text));
+    assert_int_equal(all.flow_log_count, 1024);
+    buf_text(&text, "- {name: beyond, destination: stdout}\n");
     struct config config AUTO_CONFIG;
     struct config_report report CLEANUP(config_report_done);
     assert_int_equal(parse(&config, buf_string(&text), &report), -EINVAL);
     assert_string_equal(buf_string(&report.mistakes),
-                        "f.yaml:2: flow-logs: found 64 entries, allowed: up to 63\n");
+                        "f.yaml:2: flow-logs: found 1025 entries, allowed: up to 1024\n");
 }
 
 /* Lists of aliases multiply; a file of some kilobytes must not take minutes. */
