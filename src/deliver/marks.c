@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define ALONE_MAX 10 /* lines refused by themselves, until it is clear that no line is the cause */
+#define VAIN_MAX 20  /* attempts of which no call was taken, most of an hour; then the batch is the cause */
 
 _Static_assert(LINE_DUE == 0, "marks_begin relies on calloc");
 
@@ -70,14 +71,16 @@ bool marks_call_refused(struct marks *marks, const size_t *lines, size_t count)
 
 bool marks_end_attempt(struct marks *marks)
 {
-    bool vain = !marks->taken && marks->with[LINE_ALONE] > 0;
-    for (size_t i = 0; (i = marks_next(marks, i, LINE_ALONE)) < marks->count; i++) {
-        if (vain)
+    bool vain = !marks->taken && marks->with[LINE_DELIVERED] == 0 && marks->with[LINE_ALONE] > 0;
+    bool again = vain && ++marks->vain < VAIN_MAX;
+    for (size_t i = 0; (i = marks_next(marks, i, LINE_ALONE)) < marks->count; i++)
+        if (again)
             marks_set(marks, i, LINE_DUE);
         else
             marks_refuse(marks, i, REFUSAL_INVALID);
-    }
-    return !vain;
+    for (size_t i = 0; vain && !again && (i = marks_next(marks, i, LINE_DUE)) < marks->count; i++)
+        marks_refuse(marks, i, REFUSAL_INVALID);
+    return !again;
 }
 
 size_t marks_left(const struct marks *marks)

@@ -31,6 +31,7 @@ struct marks {
     uint64_t refused[REFUSALS]; /* those of LINE_REFUSED by reason */
     size_t most;                /* lines that the next call may hold */
     bool taken;                 /* a call of this attempt was */
+    unsigned vain;              /* attempts at this batch of which nothing was taken */
 };
 
 /* Whether the marks are those of this batch. */
@@ -59,8 +60,9 @@ void marks_call_taken(struct marks *marks);
 bool marks_call_refused(struct marks *marks, const size_t *lines, size_t count) MUST_USE;
 
 /*
- * At the attempt's end: the lines that were refused by themselves are refused for good if any call was taken.
- * False when none was: they are due again.
+ * At the attempt's end: the lines that were refused by themselves are refused for good if any of the batch
+ * was taken. False when nothing was: they are due again, until it has been tried often enough to say that all
+ * of the batch is refused.
  */
 bool marks_end_attempt(struct marks *marks) MUST_USE;
 

@@ -265,6 +265,23 @@ static void test_tells_failures_apart(void **state)
     assert_int_equal(scene->stream.count, 0);
 }
 
+/* It may be the stream and not the records, so it is tried again; but not for ever. */
+static void test_sets_aside_what_is_refused_altogether(void **state)
+{
+    struct scene *scene = *state;
+    struct outcome outcome = {.kind = OUTCOME_RETRY};
+    unsigned attempts = 0;
+    for (unsigned i = 0; i < 30; i++)
+        stream_batch_add(&scene->base.made, 0, START, "poison");
+    scene->stream.poison = "poison";
+    for (; attempts < 100 && outcome.kind == OUTCOME_RETRY; attempts++)
+        outcome = stream_scene_send(&scene->base);
+    assert_in_range(attempts, 10, 50);
+    assert_int_equal(outcome.kind, OUTCOME_REJECTED);
+    assert_int_equal(outcome.refused[REFUSAL_INVALID], 30);
+    assert_non_null(strstr(outcome.fault.text, "InvalidArgumentException"));
+}
+
 /* A call is refused as a whole; what is not the cause of it arrives all the same. */
 static void test_finds_what_a_call_is_refused_for(void **state)
 {
@@ -321,6 +338,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sends_only_the_failed_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_believes_no_wrong_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tells_failures_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sets_aside_what_is_refused_altogether, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finds_what_a_call_is_refused_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keeps_what_is_refused_altogether, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_frames_as_asked, set_up, tear_down),
