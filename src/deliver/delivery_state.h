@@ -14,6 +14,12 @@
 
 #define DISK_RETRY_NS NS_PER_S /* when the spool's disk is full or broken */
 
+/* The spool's disk failed at one kind of work, which is tried again by itself and holds up no other. */
+struct disk_trouble {
+    uint64_t retry_ns; /* monotonic; before it there is no next attempt */
+    char told[256];    /* reported last; "" when it works */
+};
+
 struct delivery {
     const struct delivery_driver *driver;
     void *state; /* the driver's */
@@ -34,12 +40,13 @@ struct delivery {
     struct delivery_counts counts;
     struct backoff backoff;
     uint64_t attempt_ns;  /* monotonic; before it there is no next attempt at the destination */
-    uint64_t disk_ns;     /* the same for the spool's disk */
     uint64_t progress;    /* the driver's, for the oldest batch */
     uint64_t progress_of; /* that batch */
     bool flushing;
     bool stopping;
-    char disk_error[256]; /* reported last; "" when the spool's disk works */
+    struct disk_trouble packing;
+    struct disk_trouble sweeping;
+    struct disk_trouble reading; /* the oldest item */
 };
 
 /* The worker: all of these with the lock held, some let go of it meanwhile. */
@@ -49,8 +56,8 @@ void *delivery_work(void *opaque);
  * (monotonic). */
 bool delivery_pack(struct delivery *delivery, uint64_t *ret_next_ns);
 
-/* Writes a damaged batch anew; the batch is busy. Without the lock. */
-void delivery_salvage(struct delivery *delivery, uint64_t sequence);
+/* Writes a damaged batch anew; the batch is busy. Without the lock. `trouble`: of the work that met it. */
+void delivery_salvage(struct delivery *delivery, uint64_t sequence, struct disk_trouble *trouble);
 
 /* Gives up what is beyond the bounds. */
 void delivery_keep_bounds(struct delivery *delivery);
@@ -60,4 +67,4 @@ void delivery_give_up(struct delivery *delivery, struct spool_item *item, const 
 void delivery_reject(struct delivery *delivery, struct spool_item *item, const struct fault *fault);
 
 /* The spool's disk failed, and is tried again a little later; each failure is told once. */
-void delivery_note_disk(struct delivery *delivery, const struct fault *fault);
+void delivery_note_disk(struct delivery *delivery, struct disk_trouble *trouble, const struct fault *fault);

@@ -63,7 +63,7 @@ static size_t collect_period(const struct delivery *delivery, const struct spool
     return count;
 }
 
-void delivery_salvage(struct delivery *delivery, uint64_t sequence)
+void delivery_salvage(struct delivery *delivery, uint64_t sequence, struct disk_trouble *trouble)
 {
     char path[PATH_MAX];
     struct batch_sum sum = {0};
@@ -88,7 +88,7 @@ void delivery_salvage(struct delivery *delivery, uint64_t sequence)
         delivery->counts.unreadable++;
         delivery_give_up(delivery, item, fault.text);
     } else {
-        delivery_note_disk(delivery, &fault);
+        delivery_note_disk(delivery, trouble, &fault);
     }
     pthread_mutex_unlock(&delivery->lock);
 }
@@ -103,11 +103,11 @@ static void settle_pack(struct delivery *delivery, int error, struct spool_item 
                         const struct fault *fault)
 {
     if (error == 0)
-        delivery->disk_error[0] = '\0';
+        delivery->packing.told[0] = '\0';
     else if (is_poison(error) && failed)
         delivery_reject(delivery, failed, fault);
     else if (error != -EBADMSG || !failed) /* a damaged batch is mended already */
-        delivery_note_disk(delivery, fault);
+        delivery_note_disk(delivery, &delivery->packing, fault);
 }
 
 static void pack(struct delivery *delivery, const uint64_t *sequences, size_t count)
@@ -121,7 +121,7 @@ static void pack(struct delivery *delivery, const uint64_t *sequences, size_t co
     int r = object_pack(delivery->spool, &delivery->objects, sequences, count, &objects, &object_count, &used,
                         &fault);
     if (r == -EBADMSG && used < count)
-        delivery_salvage(delivery, sequences[used]);
+        delivery_salvage(delivery, sequences[used], &delivery->packing);
     pthread_mutex_lock(&delivery->lock);
     set_busy(delivery, sequences, count, false);
     if (r == 0)
@@ -139,7 +139,7 @@ bool delivery_pack(struct delivery *delivery, uint64_t *ret_next_ns)
     if (!oldest)
         return false;
     uint64_t due_ns = due_time(delivery, oldest);
-    due_ns = due_ns > delivery->disk_ns ? due_ns : delivery->disk_ns;
+    due_ns = due_ns > delivery->packing.retry_ns ? due_ns : delivery->packing.retry_ns;
     if (clock_monotonic_ns() < due_ns) {
         *ret_next_ns = *ret_next_ns < due_ns ? *ret_next_ns : due_ns;
         return false;
@@ -148,7 +148,7 @@ bool delivery_pack(struct delivery *delivery, uint64_t *ret_next_ns)
     if (count)
         pack(delivery, sequences, count);
     else
-        delivery_note_disk(delivery, &(struct fault){.text = "out of memory"});
+        delivery_note_disk(delivery, &delivery->packing, &(struct fault){.text = "out of memory"});
     free(sequences);
     return true;
 }

@@ -158,6 +158,7 @@ int spool_write_state(struct spool *spool, struct fault *fault)
         return r;
     spool->accepted_noted = spool->accepted;
     spool->dirty = false;
+    spool->told_behind = false;
     return 0;
 }
 
@@ -233,18 +234,26 @@ int spool_add_pack(struct spool *spool, uint64_t first, uint64_t last, struct sp
     int r = spool_reserve(spool, count);
     if (r < 0)
         (void)fault_set(fault, r, "out of memory");
-    else
+    else if (spool->told_behind)
+        r = spool_write_state(spool, fault);
+    if (r == 0)
         r = spool_write_pack(spool, first, last, objects, count, fault);
     if (r == 0)
         remove_batches(spool, first, last);
     for (size_t i = 0; i < count; i++) {
         free(TAKE(objects[i].interfaces));
         objects[i].interface_count = 0;
-        if (r == 0)
+        if (r == 0) {
             spool_insert(spool, &objects[i]);
-        else
-            spool_item_done(&objects[i]);
+            continue;
+        }
+        char path[PATH_MAX];
+        spool_item_path(spool, &objects[i], path);
+        (void)unlink(path);
+        spool_item_done(&objects[i]);
     }
+    if (r < 0)
+        spool_remove_pack(spool, last);
     return r;
 }
 
@@ -372,15 +381,29 @@ static bool has_other(const struct spool *spool, const struct spool_item *item)
     return false;
 }
 
+/* The file of the highest sequence is the proof that it was taken in, until `state` says so. */
+static bool is_proof(const struct spool *spool, const struct spool_item *item)
+{
+    for (size_t i = 0; i < spool->count; i++)
+        if (&spool->items[i] != item && spool->items[i].last >= item->last)
+            return false;
+    return item->last > spool->accepted_noted;
+}
+
+/* Whether `state` has to tell of the item, or what the item tells, before its file goes. */
+static bool needs_state(const struct spool *spool, const struct spool_item *item)
+{
+    return item->fate != SPOOL_DELIVERED || item->has_gap || is_proof(spool, item) ||
+           (item->kind == SPOOL_BATCH && spool->told_behind);
+}
+
 void spool_decide(struct spool *spool, struct spool_item *item, enum spool_fate fate, const char *reason)
 {
     item->fate = fate;
     item->reason = reason ? strdup(reason) : NULL;
     if (fate != SPOOL_DELIVERED)
         make_gap(spool, item);
-    /* The file of the highest sequence is the proof that it was taken in. */
-    if (fate != SPOOL_DELIVERED || item->has_gap ||
-        (item->last == spool->accepted && spool->accepted > spool->accepted_noted && !has_other(spool, item)))
+    if (needs_state(spool, item))
         spool->dirty = true;
 }
 
@@ -402,15 +425,31 @@ static int remove_file(const struct spool *spool, const struct spool_item *item)
     return 0;
 }
 
+/* A pack proves without its objects: the bytes of one that was delivered may make the room that the state
+ * needs.
+ */
+static void make_room(const struct spool *spool, const struct spool_item *item)
+{
+    char path[PATH_MAX];
+    if (item->kind != SPOOL_OBJECT || item->fate != SPOOL_DELIVERED || item->has_gap)
+        return;
+    spool_item_path(spool, item, path);
+    (void)unlink(path);
+}
+
 bool spool_sweep(struct spool *spool, struct fault *fault)
 {
-    bool done = true;
-    if (spool_write_state(spool, fault) < 0)
-        return false;
+    bool noted = spool_write_state(spool, fault) == 0;
+    bool done = noted;
     for (size_t i = spool->count; i-- > 0;) {
-        if (spool->items[i].fate == SPOOL_WAITING)
+        const struct spool_item *item = &spool->items[i];
+        if (item->fate == SPOOL_WAITING)
             continue;
-        int r = remove_file(spool, &spool->items[i]);
+        if (!noted && needs_state(spool, item)) {
+            make_room(spool, item);
+            continue;
+        }
+        int r = remove_file(spool, item);
         if (r == 0)
             remove_item(spool, i);
         else

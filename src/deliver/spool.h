@@ -69,7 +69,8 @@ struct spool {
     uint64_t accepted_noted; /* the same as `state` has it */
     uint64_t unreadable;     /* files whose contents nobody can tell any more */
     struct gaps gaps;
-    bool dirty; /* `state` is behind */
+    bool dirty;       /* `state` is behind */
+    bool told_behind; /* it has gaps that batches tell: only those prove it, and stay until it is written */
     const struct report *report;
 };
 
@@ -104,7 +105,7 @@ int spool_add_batch(struct spool *spool, const struct batch_head *head, const st
 /*
  * Objects, in their places under the names of spool_item_path(), take the place of the batches from `first`
  * to `last`, which must all be there. No objects: the batches had no records. The objects' texts and accounts
- * are taken over in every case; on failure the batches stay.
+ * are taken over in every case; on failure the batches stay and the objects are removed.
  */
 int spool_add_pack(struct spool *spool, uint64_t first, uint64_t last, struct spool_item *objects,
                    size_t count, struct fault *fault) MUST_USE;
@@ -129,5 +130,8 @@ void spool_refuse(struct spool *spool, struct spool_item *item, const struct bat
 /* What a batch would have held becomes a gap; the same holds for the disk. */
 void spool_lose(struct spool *spool, const struct batch_head *head);
 
-/* Removes what is decided. False when something is left, because the disk is full or broken. */
+/*
+ * Removes what is decided. False when something is left, because the disk is full or broken. On a full one,
+ * which does not take `state`, what was delivered goes all the same, as far as nothing else proves by it.
+ */
 bool spool_sweep(struct spool *spool, struct fault *fault);

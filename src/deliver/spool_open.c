@@ -103,6 +103,7 @@ static int take_state(struct taking *taking, const json_t *json)
     const json_t *decided;
     json_array_foreach(json_object_get(json, "decided"), i, decided)
     {
+        spool->dirty = true;
         const char *name = json_string_value(json_object_get(decided, "file"));
         char path[PATH_MAX];
         struct entry entry;
@@ -135,6 +136,8 @@ static int read_state(struct taking *taking, struct fault *fault)
                    "%s: %s; it is set aside, and gaps that were still to be told are unknown", path,
                    why.text[0] ? why.text : "damaged");
         (void)spool_set_aside(taking->spool, path, "damaged\n");
+        taking->spool->dirty = true;
+        return 0;
     }
     taking->spool->accepted_noted = taking->spool->accepted;
     return 0;
@@ -279,6 +282,12 @@ static int take_kind(struct taking *taking, enum entry_kind kind, struct fault *
     return r;
 }
 
+/* A pack without objects stays until the next start if it alone tells that its batches were taken in. */
+static bool is_proof(const struct spool *spool, const struct entry *entry)
+{
+    return entry->kind == ENTRY_PACK && entry->sequence > spool->accepted_noted;
+}
+
 /* Packs first: they decide about batches. Then what belongs to nothing goes. */
 static int take_everything(struct taking *taking, struct fault *fault)
 {
@@ -295,13 +304,17 @@ static int take_everything(struct taking *taking, struct fault *fault)
         path_of(taking, entry->name, path);
         if (entry->sequence > taking->spool->accepted)
             taking->spool->accepted = entry->sequence;
-        if (!entry->known)
+        if (!entry->known && !is_proof(taking->spool, entry))
             (void)unlink(path);
     }
     struct gaps *gaps = &taking->spool->gaps;
+    size_t known = gaps->count;
     gaps_forget(gaps, taking->told);
+    taking->spool->told_behind = gaps->count < known;
     if (gaps->last_number < taking->told) /* the state was lost */
         gaps->last_number = taking->told;
+    if (taking->spool->told_behind || taking->spool->accepted > taking->spool->accepted_noted)
+        taking->spool->dirty = true;
     return r;
 }
 
@@ -318,7 +331,6 @@ int spool_open(struct spool **ret, const char *folder, const struct report *repo
     if (r == 0)
         r = take_everything(&taking, fault);
     free(taking.entries);
-    spool->dirty = true;
     if (r < 0)
         spool_close(spool);
     else

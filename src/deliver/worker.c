@@ -22,12 +22,12 @@ const char *error_word_text(enum error_word word)
     return words[word];
 }
 
-void delivery_note_disk(struct delivery *delivery, const struct fault *fault)
+void delivery_note_disk(struct delivery *delivery, struct disk_trouble *trouble, const struct fault *fault)
 {
-    delivery->disk_ns = clock_monotonic_ns() + DISK_RETRY_NS;
-    if (strncmp(delivery->disk_error, fault->text, sizeof delivery->disk_error - 1) == 0)
+    trouble->retry_ns = clock_monotonic_ns() + DISK_RETRY_NS;
+    if (strncmp(trouble->told, fault->text, sizeof trouble->told - 1) == 0)
         return;
-    (void)snprintf(delivery->disk_error, sizeof delivery->disk_error, "%.255s", fault->text);
+    (void)snprintf(trouble->told, sizeof trouble->told, "%.255s", fault->text);
     report_say(&delivery->report, LOG_LEVEL_ERROR, "flow log %s: %s; tried again", delivery->flow_log_id,
                fault->text);
 }
@@ -216,17 +216,18 @@ static void attempt(struct delivery *delivery, struct spool_item *waiting)
     int r = item.kind == SPOOL_OBJECT ? put_object(delivery, &item, &outcome, &fault)
                                       : send_batch(delivery, &item, &outcome, &fault);
     if (r == -EBADMSG && item.kind == SPOOL_BATCH)
-        delivery_salvage(delivery, item.last);
+        delivery_salvage(delivery, item.last, &delivery->reading);
     pthread_mutex_lock(&delivery->lock);
     waiting = spool_find(delivery->spool, item.last, item.kind, item.part);
     waiting->busy = false;
     if (r == 0) {
         waiting->verified = true;
+        delivery->reading.told[0] = '\0';
         settle(delivery, waiting, &outcome);
     } else if (r == -EBADMSG && item.kind == SPOOL_OBJECT) {
         delivery_give_up(delivery, waiting, fault.text);
     } else if (r != -EBADMSG) {
-        delivery_note_disk(delivery, &fault);
+        delivery_note_disk(delivery, &delivery->reading, &fault);
     }
     free(outcome.refused_of);
 }
@@ -244,7 +245,8 @@ static bool deliver_oldest(struct delivery *delivery, uint64_t *ret_next_ns)
                                 "it was made for a destination of objects, which the flow log has no more"});
         return true;
     }
-    uint64_t due_ns = delivery->attempt_ns > delivery->disk_ns ? delivery->attempt_ns : delivery->disk_ns;
+    uint64_t due_ns =
+        delivery->attempt_ns > delivery->reading.retry_ns ? delivery->attempt_ns : delivery->reading.retry_ns;
     if (clock_monotonic_ns() < due_ns) {
         *ret_next_ns = *ret_next_ns < due_ns ? *ret_next_ns : due_ns;
         return false;
@@ -256,10 +258,13 @@ static bool deliver_oldest(struct delivery *delivery, uint64_t *ret_next_ns)
 static void sweep(struct delivery *delivery, uint64_t *ret_next_ns)
 {
     struct fault fault = {0};
-    if (spool_sweep(delivery->spool, &fault))
+    struct disk_trouble *trouble = &delivery->sweeping;
+    if (spool_sweep(delivery->spool, &fault)) {
+        trouble->told[0] = '\0';
         return;
-    delivery_note_disk(delivery, &fault);
-    *ret_next_ns = *ret_next_ns < delivery->disk_ns ? *ret_next_ns : delivery->disk_ns;
+    }
+    delivery_note_disk(delivery, trouble, &fault);
+    *ret_next_ns = *ret_next_ns < trouble->retry_ns ? *ret_next_ns : trouble->retry_ns;
 }
 
 void *delivery_work(void *opaque)

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -126,8 +127,8 @@ static void look(void)
     assert_int_equal(nftw(root, take_object, 16, FTW_PHYS), 0);
 }
 
-/* The spool's file of that ending; there is one. */
-static void find_file(const char *ending, char ret[static 2 * PATH_MAX])
+/* How many files of the spool have that ending, and the last of them. */
+static unsigned count_files(const char *ending, char ret[static 2 * PATH_MAX])
 {
     AUTO_CLOSEDIR DIR *dir = opendir(spool_root);
     const struct dirent *found;
@@ -137,7 +138,23 @@ static void find_file(const char *ending, char ret[static 2 * PATH_MAX])
             (void)snprintf(ret, 2 * PATH_MAX, "%s/%s", spool_root, found->d_name);
             count++;
         }
-    assert_int_equal(count, 1);
+    return count;
+}
+
+/* There is one. */
+static void find_file(const char *ending, char ret[static 2 * PATH_MAX])
+{
+    assert_int_equal(count_files(ending, ret), 1);
+}
+
+static void wait_until_packed(void)
+{
+    char path[2 * PATH_MAX];
+    uint64_t deadline = clock_monotonic_ns() + WAIT_NS;
+    while (count_files(".batch", path) > 0) {
+        assert_true(clock_monotonic_ns() < deadline);
+        (void)nanosleep(&(struct timespec){.tv_nsec = 2 * NS_PER_MS}, NULL);
+    }
 }
 
 static void cut(const char *ending, off_t len)
@@ -388,6 +405,110 @@ static void test_lost_before_it_was_written(void **state)
     assert_int_equal(arrived.lost, 42);
 }
 
+/* A full disk: a spool of its own file system, which something else fills. */
+
+static int remove_small_roots(void **state)
+{
+    (void)umount2(spool_root, MNT_DETACH);
+    return remove_roots(state);
+}
+
+static void mount_spool(void)
+{
+    if (mount("tmpfs", spool_root, "tmpfs", 0, "size=1m") < 0)
+        skip(); /* needs root */
+}
+
+static void fill_spool(void)
+{
+    static const char page[4096];
+    char path[PATH_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/filler", spool_root);
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, page, sizeof page) > 0)
+        ;
+    assert_int_equal(errno, ENOSPC);
+}
+
+static void assert_arrived(uint64_t packets, uint64_t lost)
+{
+    look();
+    assert_int_equal(arrived.packets, packets);
+    assert_int_equal(arrived.lost, lost);
+}
+
+static void test_full_disk_does_not_hold_up_what_is_ready(void **state)
+{
+    (void)state;
+    uint64_t now = clock_wall_ns() / NS_PER_S / 86400 * 86400;
+    mount_spool();
+    obstruct(true);
+    struct delivery *delivery = open_delivery(1 << 30, 86400);
+    commit(delivery, 1, WINDOW, 1, 3000);
+    wait_until_packed();
+    commit(delivery, 2, now, 5, 1); /* its interval is not over: becomes an object when the disk is full */
+    fill_spool();
+    obstruct(false);
+    deliver_all(delivery);
+    close_delivery(delivery);
+    assert_arrived(3000ULL * 3001 / 2 + 5, 0);
+}
+
+static void start_on_a_full_disk(unsigned batches)
+{
+    mount_spool();
+    obstruct(true);
+    struct delivery *delivery = open_delivery(1 << 30, 60);
+    for (uint64_t i = 1; i <= batches; i++)
+        commit(delivery, i, WINDOW + 600 * i, 1, 3000);
+    wait_until_packed();
+    close_delivery(delivery);
+    fill_spool();
+    delivery = open_delivery(1 << 30, 60);
+    obstruct(false);
+    deliver_all(delivery);
+    close_delivery(delivery);
+    assert_arrived(batches * 3000ULL * 3001 / 2, 0);
+    delivery = open_delivery(1 << 30, 60);
+    assert_int_equal(delivery_accepted(delivery), batches);
+    assert_int_equal(check_counts(delivery).taken.records, 0);
+    close_delivery(delivery);
+}
+
+static void test_start_on_a_full_disk(void **state)
+{
+    (void)state;
+    start_on_a_full_disk(3);
+}
+
+static void test_start_on_a_full_disk_with_one_object(void **state)
+{
+    (void)state;
+    start_on_a_full_disk(1);
+}
+
+static void test_given_up_on_a_full_disk(void **state)
+{
+    (void)state;
+    mount_spool();
+    obstruct(true);
+    struct delivery *delivery = open_delivery(1 << 30, 60);
+    for (uint64_t i = 1; i <= 3; i++)
+        commit(delivery, i, WINDOW + 600 * i, 1, 3000);
+    wait_until_packed();
+    uint64_t bytes = check_counts(delivery).spool_bytes;
+    close_delivery(delivery);
+    fill_spool();
+    delivery = open_delivery(bytes - 1, 60);
+    obstruct(false);
+    deliver_all(delivery);
+    assert_int_equal(check_counts(delivery).given_up.records, 3000);
+    commit(delivery, 4, WINDOW + 2400, 7, 1);
+    deliver_all(delivery);
+    close_delivery(delivery);
+    assert_arrived(2 * 3000ULL * 3001 / 2 + 7, 3000ULL * 3001 / 2);
+}
+
 static void test_backoff_is_jittered_and_bounded(void **state)
 {
     (void)state;
@@ -407,6 +528,7 @@ static void test_backoff_is_jittered_and_bounded(void **state)
 int main(void)
 {
 #define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_roots, remove_roots)
+#define IN_SMALL_ROOT(test) cmocka_unit_test_setup_teardown(test, make_roots, remove_small_roots)
     const struct CMUnitTest tests[] = {
         IN_ROOT(test_what_waits_survives_the_process),
         IN_ROOT(test_beyond_the_bound_the_oldest_is_told_as_lost),
@@ -419,6 +541,10 @@ int main(void)
         IN_ROOT(test_unreadable_batch_is_set_aside),
         IN_ROOT(test_objects_hold_their_publish_interval),
         IN_ROOT(test_lost_before_it_was_written),
+        IN_SMALL_ROOT(test_full_disk_does_not_hold_up_what_is_ready),
+        IN_SMALL_ROOT(test_start_on_a_full_disk),
+        IN_SMALL_ROOT(test_start_on_a_full_disk_with_one_object),
+        IN_SMALL_ROOT(test_given_up_on_a_full_disk),
         cmocka_unit_test(test_backoff_is_jittered_and_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
