@@ -40,7 +40,7 @@ struct outcome {
     uint32_t refused_of_count;
 };
 
-/* A finished object in the spool. Its bytes and key stay the same however often it is tried. */
+/* A finished object in the spool, of that size. Its bytes and key stay the same however often it is tried. */
 struct object_file {
     const char *key;  /* "AWSLogs/…", without what the destination puts before it */
     const char *path; /* the file, which is the object and nothing else */

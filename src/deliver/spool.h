@@ -48,7 +48,7 @@ struct spool_item {
     uint64_t bytes;
     struct batch_sum sum;
     bool busy;     /* a worker has it: it is not given up meanwhile */
-    bool verified; /* this process wrote it, or has read it whole */
+    bool verified; /* this process wrote it, or has read it whole; and no attempt has failed since */
     bool has_gap;  /* was delivered but for what has become a gap */
     char *reason;  /* owned; why it was rejected */
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "deliver/delivery_state.h"
@@ -167,22 +168,35 @@ static void settle(struct delivery *delivery, struct spool_item *item, const str
     }
 }
 
-/* -EBADMSG: its bytes are not what they were. */
+/* -EBADMSG: its bytes are not what they were. Of one that is verified the size alone tells. */
+static int check_object(const char *path, const struct spool_item *item, struct fault *fault)
+{
+    struct stat found;
+    uint8_t sha256[sizeof item->sha256];
+    if (stat(path, &found) < 0)
+        return fault_set(fault, -errno, "%s: cannot read: %s", path, strerror(errno));
+    if ((uint64_t)found.st_size != item->bytes)
+        return fault_set(fault, -EBADMSG, "%s: damaged: holds %lld bytes of %" PRIu64, path,
+                         (long long)found.st_size, item->bytes);
+    int r = item->verified ? 0 : object_digest(path, sha256, fault);
+    if (r < 0 || item->verified || memcmp(sha256, item->sha256, sizeof sha256) == 0)
+        return r;
+    return fault_set(fault, -EBADMSG, "%s: damaged", path);
+}
+
 static int put_object(struct delivery *delivery, const struct spool_item *item, struct outcome *outcome,
                       struct fault *fault)
 {
     char path[PATH_MAX];
     spool_item_path(delivery->spool, item, path);
+    int r = check_object(path, item, fault);
+    if (r < 0)
+        return r;
     struct object_file object = {.key = item->key,
                                  .path = path,
                                  .content_type = item->content_type,
                                  .size = item->bytes,
                                  .records = item->sum.records};
-    int r = item->verified ? 0 : object_digest(path, object.sha256, fault);
-    if (r < 0)
-        return r;
-    if (!item->verified && memcmp(object.sha256, item->sha256, sizeof object.sha256) != 0)
-        return fault_set(fault, -EBADMSG, "%s: damaged", path);
     memcpy(object.sha256, item->sha256, sizeof object.sha256);
     delivery->driver->put(delivery->state, &object, &delivery->cancelled, outcome);
     return 0;
@@ -221,7 +235,7 @@ static void attempt(struct delivery *delivery, struct spool_item *waiting)
     waiting = spool_find(delivery->spool, item.last, item.kind, item.part);
     waiting->busy = false;
     if (r == 0) {
-        waiting->verified = true;
+        waiting->verified = outcome.kind != OUTCOME_RETRY; /* its bytes may be the reason */
         delivery->reading.told[0] = '\0';
         settle(delivery, waiting, &outcome);
     } else if (r == -EBADMSG && item.kind == SPOOL_OBJECT) {

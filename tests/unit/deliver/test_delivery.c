@@ -258,12 +258,32 @@ static void test_cut_batch_delivers_the_rest(void **state)
     assert_int_equal(arrived.lost, counts.given_up.packets);
 }
 
-static void test_damaged_object_is_told_as_lost(void **state)
+static void cut_short(const char *path)
 {
-    (void)state;
-    leave_object();
-    cut(".object", 20);
+    assert_int_equal(truncate(path, 20), 0);
+}
+
+static void falsify(const char *path)
+{
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "falsified", 9, 20), 9);
+}
+
+/* While the process runs that wrote it, or between that and the next. */
+static void damage_object(void (*damage)(const char *path), bool restart)
+{
+    char path[2 * PATH_MAX];
+    obstruct(true);
     struct delivery *delivery = open_delivery(1 << 30, 60);
+    commit(delivery, 1, WINDOW, 11, 3);
+    assert_false(wait_for_outcome(delivery, 0));
+    if (restart)
+        close_delivery(delivery);
+    find_file(".object", path);
+    damage(path);
+    obstruct(false);
+    if (restart)
+        delivery = open_delivery(1 << 30, 60);
     deliver_all(delivery);
     struct delivery_counts counts = check_counts(delivery);
     assert_int_equal(counts.given_up.records, 3);
@@ -348,6 +368,21 @@ static void test_copy_alone_is_nothing(void **state)
     close_delivery(delivery);
     look();
     assert_int_equal(arrived.packets, 11 + 12 + 13);
+}
+
+static void test_damaged_object_is_told_as_lost(void **state)
+{
+    damage_object(cut_short, true);
+}
+
+static void test_object_cut_meanwhile_is_told_as_lost(void **state)
+{
+    damage_object(cut_short, false);
+}
+
+static void test_object_falsified_meanwhile_is_told_as_lost(void **state)
+{
+    damage_object(falsify, false);
 }
 
 static void test_unreadable_batch_is_set_aside(void **state)
@@ -538,6 +573,8 @@ int main(void)
         IN_ROOT(test_copy_tells_what_is_lost),
         IN_ROOT(test_pack_without_a_copy_is_set_aside),
         IN_ROOT(test_copy_alone_is_nothing),
+        IN_ROOT(test_object_cut_meanwhile_is_told_as_lost),
+        IN_ROOT(test_object_falsified_meanwhile_is_told_as_lost),
         IN_ROOT(test_unreadable_batch_is_set_aside),
         IN_ROOT(test_objects_hold_their_publish_interval),
         IN_ROOT(test_lost_before_it_was_written),
