@@ -142,10 +142,12 @@ static void print_stream(struct cloudwatch *cloudwatch, const char *interface_id
         buf_printf(body, ",\"logStreamName\":\"%s-%s\"", interface_id, cloudwatch->suffix);
 }
 
+/* The service's answer always has a token (delivery.md 1.2); another's 200 confirms nothing. */
 static int put_events(struct cloudwatch *cloudwatch, const struct batch *batch, const char *interface_id,
                       size_t count, const atomic_bool *cancelled, json_t **ret, struct aws_error *error,
                       struct fault *fault)
 {
+    static const char target[] = "Logs_20140328.PutLogEvents";
     struct buf *body = &cloudwatch->body;
     print_stream(cloudwatch, interface_id);
     for (size_t i = 0; i < count; i++) {
@@ -157,7 +159,11 @@ static int put_events(struct cloudwatch *cloudwatch, const struct batch *batch, 
         buf_char(body, '}');
     }
     buf_text(body, "]}");
-    return service_call(cloudwatch->client, "Logs_20140328.PutLogEvents", body, cancelled, ret, error, fault);
+    int r = service_call(cloudwatch->client, target, body, cancelled, ret, error, fault);
+    if (r < 0 || json_string_length(json_object_get(*ret, "nextSequenceToken")) > 0)
+        return r;
+    json_decref(TAKE(*ret));
+    return service_no_answer(error, target, "nextSequenceToken", fault);
 }
 
 static int create(struct cloudwatch *cloudwatch, const char *target, const char *interface_id,

@@ -6,10 +6,10 @@
 
 #define ANSWER_MAX (4UL << 20) /* Firehose tells of 500 records; some 100 bytes each */
 
-static int no_answer(struct aws_error *error, const char *target, struct fault *fault)
+int service_no_answer(struct aws_error *error, const char *target, const char *lacks, struct fault *fault)
 {
     *error = (struct aws_error){.class = AWS_ERROR_SERVER, .status = error->status};
-    return fault_set(fault, -EBADMSG, "%s: the answer is not the service's: no JSON object", target);
+    return fault_set(fault, -EBADMSG, "%s: the answer is not the service's: no %s", target, lacks);
 }
 
 int service_call(struct aws_client *client, const char *target, const struct buf *body,
@@ -24,7 +24,7 @@ int service_call(struct aws_client *client, const char *target, const struct buf
     json_t *json = answer.body.len ? json_loadb(answer.body.data, answer.body.len, 0, NULL) : NULL;
     if (!json_is_object(json)) {
         json_decref(json);
-        return no_answer(error, target, fault);
+        return service_no_answer(error, target, "JSON object", fault);
     }
     *ret = json;
     return 0;

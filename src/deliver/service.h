@@ -17,6 +17,9 @@ int service_call(struct aws_client *client, const char *target, const struct buf
                  const atomic_bool *cancelled, json_t **ret, struct aws_error *error,
                  struct fault *fault) MUST_USE;
 
+/* An answer of 2xx that lacks what the service's always has: an AWS_ERROR_SERVER. -EBADMSG. */
+int service_no_answer(struct aws_error *error, const char *target, const char *lacks, struct fault *fault);
+
 /* Member of an answer that must be an index of 0 to `count`; `otherwise` when it is not there. */
 size_t service_index(const json_t *object, const char *name, size_t count, size_t otherwise);
 

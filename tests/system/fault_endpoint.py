@@ -30,6 +30,7 @@ ANSWERS = {
     "access denied": _error(403, "AccessDeniedException"),
     "200 with junk": (200, [("Content-Type", "text/html")], b"<html>Please log in</html>"),
     "200 without anything": (200, [], b""),
+    "200 with {}": (200, [], b"{}"),
     "clock": _error(403, "RequestTimeTooSkewed"),
 }
 BREAKS = ["reset at once", "reset in the request", "half closed", "cut answer", "slow reader", "stall"]

@@ -392,8 +392,14 @@ static void test_tells_failures_apart(void **state)
         outcome_of_failure(scene, (struct fake_answer){.status = 200, .body = strdup("<html>hello</html>")});
     assert_int_equal(outcome.kind, OUTCOME_RETRY);
     assert_non_null(strstr(outcome.fault.text, "not the service's"));
-    outcome = outcome_of_failure(scene, (struct fake_answer){.status = 200});
-    assert_int_equal(outcome.kind, OUTCOME_RETRY);
+    static const char *const bodies[] = {NULL, "{}", "{\"nextSequenceToken\":\"\"}",
+                                         "{\"nextSequenceToken\":7}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        char *body = bodies[i] ? strdup(bodies[i]) : NULL;
+        outcome = outcome_of_failure(scene, (struct fake_answer){.status = 200, .body = body});
+        assert_int_equal(outcome.kind, OUTCOME_RETRY);
+        assert_non_null(strstr(outcome.fault.text, "not the service's"));
+    }
     assert_int_equal(json_array_size(scene->logs.events[0]), 0);
     outcome = stream_scene_send(&scene->base);
     assert_int_equal(outcome.kind, OUTCOME_DELIVERED);
