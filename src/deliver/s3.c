@@ -110,15 +110,11 @@ int s3_request(struct s3_put *put, const char *method, const char *query, const 
     return aws_client_call(put->s3->client, &call, ret, &put->error, fault);
 }
 
-/*
- * S3 confirms with an ETag, and where it knows checksums with what it worked out itself. A 200 without one
- * comes from something else that answers in S3's place.
- */
-static int check_confirmation(const struct s3_put *put, const struct http_answer *answer,
-                              const char *checksum, struct fault *fault)
+int s3_check_confirmation(const struct http_answer *answer, const char *checksum,
+                          char ret_etag[static S3_ETAG_MAX], struct fault *fault)
 {
     char value[256];
-    if (!http_answer_header(answer, "etag", value, sizeof value)[0])
+    if (!http_answer_header(answer, "etag", ret_etag, S3_ETAG_MAX)[0])
         return fault_set(fault, -EPROTO, "HTTP %u without an ETag is no confirmation of S3", answer->status);
     (void)http_answer_header(answer, "x-amz-checksum-sha256", value, sizeof value);
     if (value[0] && strcmp(value, checksum) != 0)
@@ -135,12 +131,13 @@ static int put_whole(struct s3_put *put, struct fault *fault)
     struct s3_headers headers = {0};
     char hash[SIGV4_HEX_LEN + 1];
     char checksum[S3_CHECKSUM_LEN + 1];
+    char etag[S3_ETAG_MAX];
     sigv4_format_digest(object->sha256, hash);
     s3_print_checksum(object->sha256, checksum);
     s3_headers_describe(&headers, put);
     s3_headers_add(&headers, "x-amz-checksum-sha256", put->s3->checksum ? checksum : NULL);
     int r = s3_request(put, "PUT", NULL, &headers, &body, hash, &answer, fault);
-    return r < 0 ? r : check_confirmation(put, &answer, checksum, fault);
+    return r < 0 ? r : s3_check_confirmation(&answer, checksum, etag, fault);
 }
 
 static int open_object(struct s3_put *put, struct fault *fault)

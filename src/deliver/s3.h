@@ -10,6 +10,7 @@
 #define S3_PART_SIZE (16UL << 20) /* and the largest object that goes in one request */
 #define S3_HEADERS_MAX 12
 #define S3_CHECKSUM_LEN 44 /* a SHA-256 in base64 */
+#define S3_ETAG_MAX 256
 
 struct s3 {
     struct aws_client *client;
@@ -53,6 +54,13 @@ void s3_print_checksum(const uint8_t digest[32], char ret[S3_CHECKSUM_LEN + 1]);
 int s3_request(struct s3_put *put, const char *method, const char *query, const struct s3_headers *headers,
                const struct http_body *body, const char *hash, struct http_answer *ret,
                struct fault *fault) MUST_USE;
+
+/*
+ * S3 confirms an object or a part with an ETag, and where it knows checksums with what it worked out itself.
+ * A 200 without one comes from something else that answers in S3's place. -EPROTO.
+ */
+int s3_check_confirmation(const struct http_answer *answer, const char *checksum,
+                          char ret_etag[static S3_ETAG_MAX], struct fault *fault) MUST_USE;
 
 /* Uploads in parts. On failure what was uploaded is taken back as far as the service answers. */
 int s3_put_parts(struct s3_put *put, struct fault *fault) MUST_USE;

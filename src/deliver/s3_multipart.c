@@ -11,7 +11,6 @@
 
 #define ANSWER_MAX (1UL << 20)
 #define ID_MAX 4096
-#define ETAG_MAX 256
 #define QUERY_MAX 16384
 #define LIST_MAX (4UL << 20)
 #define PART_ATTEMPTS 3
@@ -102,7 +101,7 @@ static bool pause_before(unsigned attempt, const atomic_bool *cancelled)
 }
 
 static int send_part(struct s3_put *put, const char *query, const struct http_body *body,
-                     const uint8_t digest[32], char etag[ETAG_MAX], struct fault *fault)
+                     const uint8_t digest[32], char etag[S3_ETAG_MAX], struct fault *fault)
 {
     struct s3_headers headers = {0};
     char hash[SIGV4_HEX_LEN + 1];
@@ -114,10 +113,9 @@ static int send_part(struct s3_put *put, const char *query, const struct http_bo
     for (unsigned attempt = 0; attempt < PART_ATTEMPTS && pause_before(attempt, put->cancelled); attempt++) {
         AUTO_HTTP_ANSWER struct http_answer answer = HTTP_ANSWER_INIT(ANSWER_MAX);
         r = s3_request(put, "PUT", query, &headers, body, hash, &answer, fault);
-        if (r == 0 && !http_answer_header(&answer, "etag", etag, ETAG_MAX)[0])
-            return fault_set(fault, -EPROTO, "HTTP %u without an ETag is no confirmation of S3",
-                             answer.status);
-        if (r == 0 || !is_worth_repeating(put->error.class))
+        if (r == 0)
+            return s3_check_confirmation(&answer, checksum, etag, fault);
+        if (!is_worth_repeating(put->error.class))
             return r;
     }
     return r;
@@ -150,7 +148,7 @@ static int send_parts(struct s3_put *put, const struct buf *id, struct buf *list
                                        .len = size - offset < S3_PART_SIZE ? size - offset : S3_PART_SIZE};
         uint8_t digest[32];
         char checksum[S3_CHECKSUM_LEN + 1];
-        char etag[ETAG_MAX] = "";
+        char etag[S3_ETAG_MAX] = "";
         buf_printf(&query, "partNumber=%" PRIu64, number);
         print_upload_query(&query, "&", id);
         int r = sigv4_digest_file(put->fd, offset, body.len, digest);
@@ -170,7 +168,7 @@ static int complete_upload(struct s3_put *put, const struct buf *id, struct buf 
 {
     AUTO_HTTP_ANSWER struct http_answer answer = HTTP_ANSWER_INIT(ANSWER_MAX);
     AUTO_BUF struct buf query = BUF_INIT(QUERY_MAX);
-    AUTO_BUF struct buf etag = BUF_INIT(ETAG_MAX);
+    AUTO_BUF struct buf etag = BUF_INIT(S3_ETAG_MAX);
     AUTO_BUF struct buf document = BUF_INIT(LIST_MAX);
     buf_text(&document, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     buf_append(&document, list->data, list->len);

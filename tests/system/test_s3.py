@@ -366,6 +366,23 @@ def test_headers_of_an_upload_in_parts(large, options, described):
     assert re.findall("<ChecksumSHA256>(.*?)</ChecksumSHA256>", end) == (digests if checked else [])
 
 
+OTHER_BYTES = {"ETag": "e", "x-amz-checksum-sha256": "A" * 43 + "="}
+
+
+@pytest.mark.parametrize("headers", [{}, OTHER_BYTES], ids=["no ETag", "other bytes"])
+@pytest.mark.parametrize("size", ["whole", "part"])
+def test_what_does_not_confirm_is_not_delivered(large, tmp_path, size, headers):
+    path = large
+    if size == "whole":
+        path = tmp_path / "small"
+        path.write_bytes(b"small")
+    bucket = Bucket(lambda method, path: (200, "", headers) if method == "PUT" else None)
+    with server(bucket) as service:
+        outcome = put(service.url, "bucket", path)
+    assert outcome["kind"] == RETRY and ("other bytes" if headers else "without an ETag") in outcome["fault"], outcome
+    assert (bucket.completed, bucket.uploads) == (0, {})
+
+
 @pytest.mark.parametrize("where", ["partNumber=3", "POST uploadId=", "POST uploadId= in the body"])
 def test_a_failed_upload_is_taken_back(large, where):
     refused = (200, "<Error><Code>InternalError</Code></Error>") if "body" in where else error(403, "AccessDenied")
