@@ -63,6 +63,13 @@ void delivery_salvage(struct delivery *delivery, uint64_t sequence, struct disk_
 void delivery_keep_bounds(struct delivery *delivery);
 void delivery_give_up(struct delivery *delivery, struct spool_item *item, const char *why);
 
+/*
+ * The item's file could not be read. One that is not there is given up at once, one that cannot be read
+ * several times as well, and that is set aside; whatever else it is may pass.
+ */
+void delivery_note_unread(struct delivery *delivery, struct disk_trouble *trouble, struct spool_item *item,
+                          int error, const struct fault *fault);
+
 /* The item is refused for good: `fault` says why. */
 void delivery_reject(struct delivery *delivery, struct spool_item *item, const struct fault *fault);
 

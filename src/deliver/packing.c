@@ -98,12 +98,28 @@ static bool is_poison(int error)
     return error == -EINVAL || error == -ERANGE || error == -ENAMETOOLONG;
 }
 
+/* Whether `error` comes from the batch's file, and not from the objects that are written. */
+static bool is_unread(const struct delivery *delivery, uint64_t sequence, int error)
+{
+    char path[PATH_MAX];
+    struct batch batch;
+    if (error != -ENOENT && !spool_is_unreadable(error))
+        return false;
+    spool_batch_path(delivery->spool, sequence, path);
+    int r = batch_load(&batch, path, NULL);
+    if (r == 0)
+        batch_done(&batch);
+    return r == error;
+}
+
 /* What came of it, with the lock held again. */
-static void settle_pack(struct delivery *delivery, int error, struct spool_item *failed,
+static void settle_pack(struct delivery *delivery, int error, struct spool_item *failed, bool unread,
                         const struct fault *fault)
 {
     if (error == 0)
         delivery->packing.told[0] = '\0';
+    else if (unread && failed)
+        delivery_note_unread(delivery, &delivery->packing, failed, error, fault);
     else if (is_poison(error) && failed)
         delivery_reject(delivery, failed, fault);
     else if (error != -EBADMSG || !failed) /* a damaged batch is mended already */
@@ -122,13 +138,14 @@ static void pack(struct delivery *delivery, const uint64_t *sequences, size_t co
                         &fault);
     if (r == -EBADMSG && used < count)
         delivery_salvage(delivery, sequences[used], &delivery->packing);
+    bool unread = used < count && is_unread(delivery, sequences[used], r);
     pthread_mutex_lock(&delivery->lock);
     set_busy(delivery, sequences, count, false);
     if (r == 0)
         r = spool_add_pack(delivery->spool, sequences[0], sequences[used - 1], objects, object_count, &fault);
     struct spool_item *failed =
         r < 0 && used < count ? spool_find(delivery->spool, sequences[used], SPOOL_BATCH, 0) : NULL;
-    settle_pack(delivery, r, failed, &fault);
+    settle_pack(delivery, r, failed, unread, &fault);
     free(objects);
 }
 

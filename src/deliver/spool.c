@@ -63,6 +63,11 @@ void spool_item_path(const struct spool *spool, const struct spool_item *item, c
                        spool->folder, item->last, item->part);
 }
 
+bool spool_is_unreadable(int error)
+{
+    return error == -EIO || error == -EUCLEAN;
+}
+
 static bool comes_before(const struct spool_item *a, const struct spool_item *b)
 {
     return a->last != b->last ? a->last < b->last : a->part < b->part;

@@ -47,10 +47,11 @@ struct spool_item {
     uint64_t end;    /* of the last batch's window */
     uint64_t bytes;
     struct batch_sum sum;
-    bool busy;     /* a worker has it: it is not given up meanwhile */
-    bool verified; /* this process wrote it, or has read it whole; and no attempt has failed since */
-    bool has_gap;  /* was delivered but for what has become a gap */
-    char *reason;  /* owned; why it was rejected */
+    unsigned unread; /* times in a row that its file could not be read */
+    bool busy;       /* a worker has it: it is not given up meanwhile */
+    bool verified;   /* this process wrote it, or has read it whole; and no attempt has failed since */
+    bool has_gap;    /* was delivered but for what has become a gap */
+    char *reason;    /* owned; why it was rejected */
 
     /* Of an object; owned. */
     char *key;
@@ -84,6 +85,9 @@ void spool_close(struct spool *spool);
 
 void spool_batch_path(const struct spool *spool, uint64_t sequence, char ret[static PATH_MAX]);
 void spool_item_path(const struct spool *spool, const struct spool_item *item, char ret[static PATH_MAX]);
+
+/* Whether reading a file failed because of the file, and not for want of memory or the like. */
+bool spool_is_unreadable(int error);
 
 /* The oldest item whose fate is open, or NULL. */
 struct spool_item *spool_oldest(struct spool *spool);

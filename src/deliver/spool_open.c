@@ -220,7 +220,7 @@ static int take_pack(struct taking *taking, struct entry *entry, struct fault *f
     uint64_t first = 0;
     struct fault why = {0};
     int r = spool_read_pack(taking->spool, entry->sequence, &objects, &count, &first, &why);
-    if (r == -EBADMSG) {
+    if (r == -EBADMSG || spool_is_unreadable(r)) {
         set_pack_aside(taking, entry, &why);
         return 0;
     }
@@ -245,7 +245,7 @@ static int take_batch(struct taking *taking, struct entry *entry, struct fault *
     struct fault why = {0};
     path_of(taking, entry->name, path);
     int r = batch_head_read(&head, path, &why);
-    if (r == -EBADMSG) {
+    if (r == -EBADMSG || spool_is_unreadable(r)) {
         set_damaged_aside(taking, entry, &why);
         return 0;
     }

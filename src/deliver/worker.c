@@ -10,6 +10,7 @@
 #include "deliver/delivery_state.h"
 
 #define FLUSH_BACKOFF_NS (200 * NS_PER_MS)
+#define READ_ATTEMPTS 5 /* DISK_RETRY_NS apart */
 #define AGE_CHECK_NS (30 * NS_PER_S)
 #define NOT_BEFORE_MAX_NS (900 * NS_PER_S) /* of what a destination may ask for */
 
@@ -33,7 +34,7 @@ void delivery_note_disk(struct delivery *delivery, struct disk_trouble *trouble,
                fault->text);
 }
 
-void delivery_give_up(struct delivery *delivery, struct spool_item *item, const char *why)
+static void give_up(struct delivery *delivery, struct spool_item *item, enum spool_fate fate, const char *why)
 {
     report_say(&delivery->report, LOG_LEVEL_ERROR,
                "flow log %s: given up: %" PRIu64 " records from window %" PRIu64 " on, %" PRIu64
@@ -41,7 +42,23 @@ void delivery_give_up(struct delivery *delivery, struct spool_item *item, const 
                delivery->flow_log_id, item->sum.records, item->window, item->sum.packets, why);
     batch_sum_add(&delivery->counts.given_up, &item->sum);
     delivery->counts.items_given_up++;
-    spool_decide(delivery->spool, item, SPOOL_GIVEN_UP, NULL);
+    spool_decide(delivery->spool, item, fate, why);
+}
+
+void delivery_give_up(struct delivery *delivery, struct spool_item *item, const char *why)
+{
+    give_up(delivery, item, SPOOL_GIVEN_UP, why);
+}
+
+void delivery_note_unread(struct delivery *delivery, struct disk_trouble *trouble, struct spool_item *item,
+                          int error, const struct fault *fault)
+{
+    if (error == -ENOENT)
+        delivery_give_up(delivery, item, fault->text);
+    else if (spool_is_unreadable(error) && ++item->unread >= READ_ATTEMPTS)
+        give_up(delivery, item, SPOOL_REJECTED, fault->text);
+    else
+        delivery_note_disk(delivery, trouble, fault);
 }
 
 static void note_error(struct delivery *delivery, enum error_word word, const struct fault *fault)
@@ -235,13 +252,14 @@ static void attempt(struct delivery *delivery, struct spool_item *waiting)
     waiting = spool_find(delivery->spool, item.last, item.kind, item.part);
     waiting->busy = false;
     if (r == 0) {
+        waiting->unread = 0;
         waiting->verified = outcome.kind != OUTCOME_RETRY; /* its bytes may be the reason */
         delivery->reading.told[0] = '\0';
         settle(delivery, waiting, &outcome);
     } else if (r == -EBADMSG && item.kind == SPOOL_OBJECT) {
         delivery_give_up(delivery, waiting, fault.text);
     } else if (r != -EBADMSG) {
-        delivery_note_disk(delivery, &delivery->reading, &fault);
+        delivery_note_unread(delivery, &delivery->reading, waiting, r, &fault);
     }
     free(outcome.refused_of);
 }

@@ -21,6 +21,7 @@ struct logs {
     bool stream_exists[3];
     json_t *events[3]; /* messages in the order of their coming */
     unsigned calls, creations;
+    bool down;        /* every PutLogEvents fails */
     unsigned fail_at; /* the number of the PutLogEvents call that fails once, from 1 */
     struct fake_answer failure;
     const char *rejected; /* rejectedLogEventsInfo of every answer; NULL: none */
@@ -78,6 +79,8 @@ static struct fake_answer put_events(struct logs *logs, const json_t *body)
     struct fake_answer answer = {.status = 200};
     if (++logs->calls == logs->fail_at)
         return logs->failure;
+    if (logs->down)
+        return fake_error(500, "ServiceUnavailableException");
     if (!logs->stream_exists[stream])
         return fake_error(400, "ResourceNotFoundException");
     if (!keeps_limits(events) || is_poisoned(logs, events))
@@ -346,6 +349,35 @@ static void test_refused_events_are_told_by_the_next_batch(void **state)
     assert_int_equal(remove_roots(NULL), 0);
 }
 
+/* Its file fails with EIO from its beginning on. */
+static void test_batch_that_cannot_be_read_holds_nothing_up(void **state)
+{
+    struct scene *scene = *state;
+    uint64_t taken;
+    char path[PATH_MAX + 64];
+    const struct record record = record_at(WINDOW + 59, 11);
+    const struct batch_head head = head_at(1, FORMAT), next = head_at(2, FORMAT);
+    assert_int_equal(make_roots(NULL), 0);
+    struct delivery *delivery = open_delivery(scene, &taken);
+    scene->logs.down = true;
+    commit_batch(delivery, &head, &record, 1);
+    assert_false(wait_for_outcome(delivery, 0));
+    (void)snprintf(path, sizeof path, "%s/0000000000000001.batch", spool_root);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/proc/self/mem", path), 0);
+    scene->logs.down = false;
+    assert_true(wait_for_outcome(delivery, UINT64_MAX));
+    commit_batch(delivery, &next, &record, 1);
+    assert_true(wait_for_outcome(delivery, UINT64_MAX));
+    struct delivery_counts counts;
+    delivery_counts(delivery, &counts);
+    assert_int_equal(counts.given_up.records, 1);
+    assert_int_equal(counts.given_up.packets, 11);
+    assert_int_equal(counts.delivered.records, 1);
+    close_delivery(delivery);
+    assert_int_equal(remove_roots(NULL), 0);
+}
+
 static void test_retry_sends_only_the_rest(void **state)
 {
     struct scene *scene = *state;
@@ -413,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refuses_what_no_call_can_hold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_accounts_for_rejected_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused_events_are_told_by_the_next_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_batch_that_cannot_be_read_holds_nothing_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retry_sends_only_the_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finds_what_a_call_is_refused_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keeps_what_is_refused_altogether, set_up, tear_down),

@@ -127,6 +127,13 @@ static void look(void)
     assert_int_equal(nftw(root, take_object, 16, FTW_PHYS), 0);
 }
 
+static void assert_arrived(uint64_t packets, uint64_t lost)
+{
+    look();
+    assert_int_equal(arrived.packets, packets);
+    assert_int_equal(arrived.lost, lost);
+}
+
 /* How many files of the spool have that ending, and the last of them. */
 static unsigned count_files(const char *ending, char ret[static 2 * PATH_MAX])
 {
@@ -372,39 +379,112 @@ static void test_copy_alone_is_nothing(void **state)
 
 static void test_damaged_object_is_told_as_lost(void **state)
 {
+    (void)state;
     damage_object(cut_short, true);
 }
 
 static void test_object_cut_meanwhile_is_told_as_lost(void **state)
 {
+    (void)state;
     damage_object(cut_short, false);
 }
 
 static void test_object_falsified_meanwhile_is_told_as_lost(void **state)
 {
+    (void)state;
     damage_object(falsify, false);
 }
 
-static void test_unreadable_batch_is_set_aside(void **state)
+/* Reading it from its beginning fails with EIO. */
+static void make_unreadable(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/proc/self/mem", path), 0);
+}
+
+static void assert_set_aside(const char *path)
+{
+    struct stat found;
+    char aside[3 * PATH_MAX];
+    (void)snprintf(aside, sizeof aside, "%s/rejected/%s", spool_root, strrchr(path, '/') + 1);
+    assert_int_equal(lstat(aside, &found), 0);
+    assert_int_equal(lstat(path, &found), -1);
+}
+
+/* Two batches, of which something happens to the first, and a third behind them. */
+static void lose_first_batch(void (*damage)(const char *path))
+{
+    char path[2 * PATH_MAX];
+    uint64_t now = clock_wall_ns() / NS_PER_S / 86400 * 86400;
+    struct delivery *delivery = open_delivery(1 << 30, 86400);
+    commit(delivery, 1, now, 1, 3);
+    find_file(".batch", path);
+    commit(delivery, 2, now, 5, 1);
+    damage(path);
+    deliver_all(delivery);
+    struct delivery_counts counts = check_counts(delivery);
+    assert_int_equal(counts.given_up.records, 3);
+    assert_int_equal(counts.items_given_up, 1);
+    commit(delivery, 3, now, 7, 1);
+    deliver_all(delivery);
+    close_delivery(delivery);
+    assert_arrived(5 + 7, 0);
+    if (damage == make_unreadable)
+        assert_set_aside(path);
+}
+
+static void remove_file(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_missing_batch_is_given_up(void **state)
 {
     (void)state;
+    lose_first_batch(remove_file);
+}
+
+static void test_batch_that_cannot_be_read_is_given_up(void **state)
+{
+    (void)state;
+    lose_first_batch(make_unreadable);
+}
+
+static void test_missing_object_is_told_as_lost(void **state)
+{
+    (void)state;
+    damage_object(remove_file, false);
+}
+
+/* Before the next start. */
+static void ruin_batch(void (*damage)(const char *path))
+{
     char path[2 * PATH_MAX];
-    char aside[3 * PATH_MAX];
     uint64_t now = clock_wall_ns() / NS_PER_S / 86400 * 86400;
     struct delivery *delivery = open_delivery(1 << 30, 86400);
     commit(delivery, 1, now, 1, 3);
     close_delivery(delivery);
     find_file(".batch", path);
-    assert_int_equal(truncate(path, 10), 0);
+    damage(path);
     delivery = open_delivery(1 << 30, 86400);
     assert_int_equal(check_counts(delivery).unreadable, 1);
     commit(delivery, 2, now, 5, 1);
     deliver_all(delivery);
     close_delivery(delivery);
-    look();
-    assert_int_equal(arrived.packets, 5);
-    (void)snprintf(aside, sizeof aside, "%s/rejected/%s", spool_root, strrchr(path, '/') + 1);
-    assert_int_equal(access(aside, F_OK), 0);
+    assert_arrived(5, 0);
+    assert_set_aside(path);
+}
+
+static void test_ruined_batch_is_set_aside(void **state)
+{
+    (void)state;
+    ruin_batch(cut_short);
+}
+
+static void test_batch_that_cannot_be_read_at_the_start_is_set_aside(void **state)
+{
+    (void)state;
+    ruin_batch(make_unreadable);
 }
 
 static void test_objects_hold_their_publish_interval(void **state)
@@ -463,13 +543,6 @@ static void fill_spool(void)
     while (write(fd, page, sizeof page) > 0)
         ;
     assert_int_equal(errno, ENOSPC);
-}
-
-static void assert_arrived(uint64_t packets, uint64_t lost)
-{
-    look();
-    assert_int_equal(arrived.packets, packets);
-    assert_int_equal(arrived.lost, lost);
 }
 
 static void test_full_disk_does_not_hold_up_what_is_ready(void **state)
@@ -575,7 +648,11 @@ int main(void)
         IN_ROOT(test_copy_alone_is_nothing),
         IN_ROOT(test_object_cut_meanwhile_is_told_as_lost),
         IN_ROOT(test_object_falsified_meanwhile_is_told_as_lost),
-        IN_ROOT(test_unreadable_batch_is_set_aside),
+        IN_ROOT(test_ruined_batch_is_set_aside),
+        IN_ROOT(test_missing_batch_is_given_up),
+        IN_ROOT(test_batch_that_cannot_be_read_is_given_up),
+        IN_ROOT(test_missing_object_is_told_as_lost),
+        IN_ROOT(test_batch_that_cannot_be_read_at_the_start_is_set_aside),
         IN_ROOT(test_objects_hold_their_publish_interval),
         IN_ROOT(test_lost_before_it_was_written),
         IN_SMALL_ROOT(test_full_disk_does_not_hold_up_what_is_ready),
