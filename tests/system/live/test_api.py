@@ -499,11 +499,11 @@ def test_many_cycles(host, start, tmp_path):
     lab.wait_for(lambda: measure()[0] <= before, what="nothing left behind")
     grown = measure()[1] - memory
     print(f"{CYCLES} cycles in {took:.0f} s: {grown} KiB grown from {memory}, {before} descriptors, threads, files")
-    # The tokens of the last 1024 requests are kept, a kilobyte each; once they are that many nothing grows, and of 10,000
-    # cycles 60 bytes each would show.
+    # The tokens of the last 1024 requests are kept, a kilobyte each. Once they are that many, what is in use does not grow;
+    # but the heap does by steps, about 1 MiB in 10,000 cycles, so that no less than 200 bytes of each would show.
     if "sanitize" in str(BUILD):
         assert grown < 4096 + CYCLES * 8
     else:
-        assert grown < (512 if CYCLES > 1100 else 4096 + CYCLES)
+        assert grown < (2048 if CYCLES > 1100 else 4096 + CYCLES)
     lab.wait_for(daemon.is_capturing, what="a daemon that captures")
     daemon.stop()
