@@ -76,7 +76,7 @@ static __always_inline int count_frame(struct __sk_buff *skb, __u8 direction, in
 {
     struct capture_state *global = capture_state();
     struct scratch *room = scratch(SCRATCH_HOOK);
-    if (!global || !room)
+    if (!global || !room || global->stopped)
         return TCX_NEXT;
     struct moment moment = coarse_moment(global, room);
     struct account *account = account_of(global, skb->ifindex, moment.window);

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Raise when any layout below changes: what another version has pinned is taken down, not adopted. */
-#define WIRE_VERSION 6
+#define WIRE_VERSION 7
 #define WINDOW_SECONDS 60
 #define NS_PER_SECOND 1000000000ULL
 #define WINDOW_NS (WINDOW_SECONDS * NS_PER_SECOND)
@@ -215,6 +215,7 @@ struct capture_state {
     __u32 netns;               /* inode number of the network namespace captured */
     __u32 drop_program;        /* generation of the drop program in charge; others stand aside */
     __u32 slots[FLOWS_PLACES]; /* enum flow_place to the generation of slots */
+    __u32 stopped;             /* hooks count nothing any more; the kernel takes them away when it finds time */
     struct conntrack_layout conntrack;
 };
 

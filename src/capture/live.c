@@ -191,6 +191,7 @@ static int map_arrays(struct live *live, uint32_t map_entries, struct fault *fau
     if (!live->state || !live->slots || !live->tags || !live->flow_slots)
         return -ENOMEM;
     live->state->netns = own_namespace();
+    live->state->stopped = 0;
     live->state->wake_at = map_entries / 2;
     live_set_clock(live);
     live_find_conntrack(live);
@@ -773,6 +774,8 @@ void live_stop(struct live *live)
 {
     __u32 ifindex;
     char path[320];
+    /* Links go in the background: what they still counted would come after the last drain, or during it. */
+    __atomic_store_n(&live->state->stopped, 1, __ATOMIC_SEQ_CST);
     while (bpf_map_get_next_key(bpf_map__fd(live->bpf->maps.captured), NULL, &ifindex) == 0)
         live_detach(live, ifindex);
     for (size_t i = 0; i < live->link_count; i++)
