@@ -563,6 +563,11 @@ void live_detach(struct live *live, uint32_t ifindex)
     }
 }
 
+bool live_captures(const struct live *live, uint32_t ifindex)
+{
+    return captured_flags(live, ifindex) & CAPTURED;
+}
+
 const char *live_attach_kind(const struct live *live)
 {
     return live->kind;

@@ -53,6 +53,9 @@ int live_attach(struct live *live, uint32_t ifindex, bool ethernet, bool bridge,
                 struct fault *fault) MUST_USE;
 void live_detach(struct live *live, uint32_t ifindex);
 
+/* Whether it is attached to that interface, by this process or by one that was killed. */
+bool live_captures(const struct live *live, uint32_t ifindex);
+
 /* "tcx" or "clsact", once something is attached; "" before. */
 const char *live_attach_kind(const struct live *live);
 
