@@ -443,26 +443,27 @@ static void print_tables(struct buf *to, const json_t *document)
         print_section(to, &sections[i], document);
 }
 
-/* The first interface that says why, if there is one. */
+/* How far it is, and the first interface that says why, if there is one. */
 static int report_not_capturing(const struct command *command, const json_t *document)
 {
     size_t i;
+    size_t attached = 0;
     const json_t *interface;
-    json_array_foreach(json_object_get(document, "interfaces"), i, interface)
+    const json_t *interfaces = json_object_get(document, "interfaces");
+    AUTO_BUF struct buf why = BUF_INIT(CELL_MAX);
+    json_array_foreach(interfaces, i, interface)
     {
         const char *error = json_string_value(json_object_get(interface, "error"));
         const char *device = json_string_value(json_object_get(interface, "device"));
-        AUTO_BUF struct buf text = BUF_INIT(CELL_MAX);
-        if (!error || !*error || !device)
-            continue;
-        buf_printf(&text, "%s: %s", device, error);
-        AUTO_BUF struct buf clean = BUF_INIT(CELL_MAX);
-        write_clean(&clean, buf_string(&text));
-        return command_fail(command, EXIT_UNREACHABLE, "the daemon is not capturing yet: %s",
-                            buf_string(&clean));
+        attached += json_is_true(json_object_get(interface, "attached"));
+        if (error && *error && device && !why.len)
+            buf_printf(&why, "; %s: %s", device, error);
     }
+    AUTO_BUF struct buf clean = BUF_INIT(CELL_MAX);
+    write_clean(&clean, buf_string(&why));
     return command_fail(command, EXIT_UNREACHABLE,
-                        "the daemon is not capturing yet: not every interface is attached");
+                        "the daemon is not capturing yet: %zu of %zu interfaces attached%s", attached,
+                        json_array_size(interfaces), buf_string(&clean));
 }
 
 static int run(const struct command *command, int argc, char **argv)

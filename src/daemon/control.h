@@ -16,10 +16,12 @@
  * absent):
  *
  * - version, pid, started, now, state-folder
- * - capturing: true once every interface known at the start is attached; `flowlog status` exits 3 before
+ * - capturing: true once every interface known at the start is attached, or has been waited for long enough;
+ *   `flowlog status` exits 3 before
  * - capture: attach, netns (inode), map-entries, flows (in the kernel now), drains, unaccounted, moves-lost,
  *   pin-path, netlink-overflows
- * - interfaces[]: ifindex, device, interface-id, role, subnet-id, vpc-id, addresses[], attached, error
+ * - interfaces[]: ifindex, device, interface-id, role, subnet-id, vpc-id, addresses[], attached, error (why
+ * it is not attached; also that its turn has not come yet)
  * - windows[], open ones: start, interval (s), closes-in (s), flows, packets, bytes
  * - ledger[], newest last: window, interval, device, interface-id, ingress and egress (the members of struct
  *   ledger_side in flow/ledger.h, with hyphens), closes (seen is all accounted for; null while the window is

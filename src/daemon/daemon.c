@@ -25,8 +25,9 @@
  * together. */
 #define GRACE_NS (1500 * NS_PER_MS)
 #define RETRY_TICKS 5
-#define STOP_PATIENCE_S 6  /* for destinations to take what is left */
-#define CLOSE_PATIENCE_S 3 /* for one that does not answer to let go */
+#define ATTACH_PATIENCE_S 7 /* for the interfaces that are there at the start; others go on waiting */
+#define STOP_PATIENCE_S 6   /* for destinations to take what is left */
+#define CLOSE_PATIENCE_S 3  /* for one that does not answer to let go */
 #define LAST_DRAIN_TRIES 20
 #define BPF_FILE_SYSTEM 0xcafe4a11
 
@@ -253,7 +254,6 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     daemon_forget_vanished(daemon);
     daemon_compare_anew(daemon);
     (void)publish_retry(&daemon->publish);
-    daemon->capturing = true;
     return 0;
 }
 
@@ -388,6 +388,7 @@ static void dispatch(struct daemon *daemon, enum event_source source)
     case EVENT_LINKS:
         if (links_process(daemon->links, &fault) < 0)
             log_error("topology", "%s", fault.text);
+        daemon_drain_gone(daemon);
         break;
     case EVENT_WAKE:
         take_wake(daemon);
@@ -437,18 +438,32 @@ static void finish(struct daemon *daemon)
     recover_compact(daemon);
 }
 
+/* With more interfaces than can be attached in time, readiness does not wait for the last of them. */
+static void note_capturing(struct daemon *daemon, uint64_t patience_end_ns)
+{
+    if (daemon->capturing || (daemon->due_count && clock_monotonic_ns() < patience_end_ns))
+        return;
+    daemon->capturing = true;
+    if (daemon->due_count)
+        log_warning("capture", "%u interfaces still wait to be attached", daemon->due_count);
+}
+
 int daemon_run(struct daemon *daemon, struct fault *fault)
 {
+    uint64_t patience_end_ns = clock_monotonic_ns() + ATTACH_PATIENCE_S * NS_PER_S;
     while (!daemon->stopping) {
         struct epoll_event events[16];
+        note_capturing(daemon, patience_end_ns);
         bool pending = daemon->http && http_is_pending(daemon->http);
-        int count = epoll_wait(daemon->epoll, events, ARRAY_SIZE(events), pending ? 0 : -1);
+        int timeout = pending || daemon->due_count ? 0 : -1;
+        int count = epoll_wait(daemon->epoll, events, ARRAY_SIZE(events), timeout);
         if (count < 0 && errno != EINTR)
             return fault_set(fault, -errno, "cannot wait for events: %s", strerror(errno));
         for (int i = 0; i < count; i++)
             dispatch(daemon, events[i].data.u32);
         if (pending)
             http_process(daemon->http);
+        daemon_attach_next(daemon);
     }
     finish(daemon);
     return 0;

@@ -73,13 +73,15 @@ struct daemon {
     uint64_t windows_closed;
     uint64_t
         unknown_packets; /* drained for interfaces that nobody knows, or without memory even to say whose */
+    uint32_t due_count;  /* interfaces that wait to be attached */
     uint64_t flows_in_window; /* since the window began, for the live line */
     uint32_t closed_before;   /* windows before this one are closed (WINDOW_SECONDS since the epoch) */
     enum quiescent quiescent; /* unread at first: an earlier process may have left something */
     bool long_window_open;
     bool journal_failing; /* since it was last written whole */
     bool drain_failing;
-    bool capturing;
+    bool capturing;       /* what was there at the start is attached, or has waited long enough */
+    bool gone_undrained;  /* interfaces have gone, and their last flows are in the kernel */
     bool listens_to_host; /* alone: on loopback */
     bool stopping;
     bool live_line; /* standard error is a terminal */
@@ -112,7 +114,8 @@ void daemon_close_windows(struct daemon *daemon, uint32_t before);
  * interfaces' own counters are held against the hooks'. */
 void daemon_compare_anew(struct daemon *daemon);
 
-/* follow.c: interfaces come, change and go. A link_listener, for the daemon. */
+/* follow.c: interfaces come, change and go. A link_listener, for the daemon; daemon_drain_gone is due after
+ * it. */
 void daemon_follow_link(void *context, enum link_event event, const struct link *link);
 
 /*
@@ -120,6 +123,12 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
  * those whose entry says something else begin anew. The entries before must still be there for the call.
  */
 void daemon_follow_rules(struct daemon *daemon);
+
+/* Attaches one of the interfaces that wait, which takes some 30 ms: the kernel waits for all CPUs, twice. */
+void daemon_attach_next(struct daemon *daemon);
+
+/* What interfaces have counted that have gone since the last call, in one drain for all. */
+void daemon_drain_gone(struct daemon *daemon);
 
 /* After the links were read: interfaces of the journal that are there no more. */
 void daemon_forget_vanished(struct daemon *daemon);

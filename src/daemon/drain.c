@@ -382,7 +382,7 @@ static void read_interface_counters(struct daemon *daemon)
     look_at_accounts(daemon, add_frames);
     for (uint32_t i = 0; i < daemon->registry.count; i++) {
         struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
-        if (entry->used && !entry->gone)
+        if (entry->used && !entry->gone && !entry->due)
             (void)!links_counters(entry->ifindex, &entry->latest);
     }
     look_at_accounts(daemon, add_packets);

@@ -40,9 +40,20 @@ static void update_identity(struct daemon *daemon, struct registered *entry, con
     world_describe(&daemon->world, &entry->interface);
 }
 
-/* From here on the interface's own counters are held against our hooks'. */
+static void wait_no_more(struct daemon *daemon, struct registered *entry)
+{
+    daemon->due_count -= entry->due;
+    entry->due = false;
+}
+
+/* From here on the interface has records, and its own counters are held against our hooks'. */
 static void begin_capture(struct daemon *daemon, struct registered *entry, const struct link *link)
 {
+    wait_no_more(daemon, entry);
+    if (!entry->since_window) {
+        entry->since_window = daemon_window_of(clock_wall_ns());
+        recover_note_interface(daemon, entry);
+    }
     (void)!links_counters(link->ifindex, &entry->baseline);
     attach(daemon, entry, link);
     entry->hooked = entry->baseline;
@@ -50,11 +61,59 @@ static void begin_capture(struct daemon *daemon, struct registered *entry, const
     entry->latest = entry->hooked;
 }
 
-static void add_link(struct daemon *daemon, const struct link *link)
+/*
+ * With many interfaces the kernel takes seconds to attach to all, in which others would wait for an answer.
+ * What a killed daemon has left attached is taken over at once, which takes no time.
+ */
+static void take_turn(struct daemon *daemon, struct registered *entry, const struct link *link)
+{
+    if (live_captures(daemon->live, link->ifindex)) {
+        begin_capture(daemon, entry, link);
+        return;
+    }
+    entry->due = true;
+    entry->attached = false;
+    (void)snprintf(entry->error, sizeof entry->error, "waits for its turn");
+    daemon->due_count++;
+}
+
+void daemon_attach_next(struct daemon *daemon)
+{
+    for (uint32_t i = 0; daemon->due_count && i < daemon->registry.count; i++) {
+        struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
+        const struct link *link = entry->due ? links_find(daemon->links, entry->ifindex) : NULL;
+        if (!link)
+            continue;
+        begin_capture(daemon, entry, link);
+        return;
+    }
+}
+
+void daemon_drain_gone(struct daemon *daemon)
+{
+    struct fault fault = {0};
+    if (!daemon->gone_undrained)
+        return;
+    daemon->gone_undrained = false;
+    if (daemon_drain(daemon, &fault) < 0)
+        log_error("capture", "%s", fault.text);
+}
+
+/* What a link with the same index has counted is not the new one's. */
+static void drain_predecessor(struct daemon *daemon, uint32_t ifindex)
+{
+    uint16_t index;
+    if (daemon->gone_undrained && registry_find(&daemon->registry, ifindex, &index))
+        daemon_drain_gone(daemon);
+}
+
+/* The new entry, attached or due; NULL when the link is not to be recorded or cannot be. */
+static struct registered *add_link(struct daemon *daemon, const struct link *link)
 {
     const struct topology_rule *rule = topology_rule_for(&daemon->config.topology, link);
     if (!rule)
-        return;
+        return NULL;
+    drain_predecessor(daemon, link->ifindex);
     struct interface interface = {0};
     struct identity_source source = identity_source(daemon);
     struct fault fault = {0};
@@ -65,16 +124,15 @@ static void add_link(struct daemon *daemon, const struct link *link)
     if (!entry) {
         log_error("topology", "%s is not recorded: no room for another interface", link->name);
         interface_done(&interface);
-        return;
+        return NULL;
     }
     (void)snprintf(entry->device, sizeof entry->device, "%s", link->name);
     entry->interface = interface;
     entry->rule = rule;
     world_describe(&daemon->world, &entry->interface);
     registry_set_neighbours(entry, link);
-    entry->since_window = daemon_window_of(clock_wall_ns());
-    recover_note_interface(daemon, entry);
-    begin_capture(daemon, entry, link);
+    take_turn(daemon, entry, link);
+    return entry;
 }
 
 /*
@@ -99,7 +157,7 @@ static bool resume_link(struct daemon *daemon, struct registered *entry, const s
     entry->rule = rule;
     registry_set_neighbours(entry, link);
     update_identity(daemon, entry, link);
-    begin_capture(daemon, entry, link);
+    take_turn(daemon, entry, link);
     return true;
 }
 
@@ -114,16 +172,17 @@ void daemon_forget_vanished(struct daemon *daemon)
     }
 }
 
-/* What the link has counted is fetched while its index still means this link. */
+/* What the link has counted is to be fetched while its index still means this link. */
 static void remove_link(struct daemon *daemon, struct registered *entry, const char *why)
 {
-    struct fault fault = {0};
     entry->gone = true;
     entry->gone_window = daemon_window_of(clock_wall_ns());
-    live_detach(daemon->live, entry->ifindex);
     log_info("capture", "%s %s", entry->device, why);
-    if (daemon_drain(daemon, &fault) < 0)
-        log_error("capture", "%s", fault.text);
+    if (!entry->due) {
+        live_detach(daemon->live, entry->ifindex);
+        daemon->gone_undrained = true;
+    }
+    wait_no_more(daemon, entry);
 }
 
 void daemon_follow_link(void *context, enum link_event event, const struct link *link)
@@ -137,7 +196,7 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
         return;
     if (!entry || entry->gone) {
         if (event == LINK_ADDED || event == LINK_CHANGED)
-            add_link(daemon, link);
+            (void)add_link(daemon, link);
         return;
     }
     registry_set_neighbours(entry, link);
@@ -155,18 +214,29 @@ void daemon_follow_link(void *context, enum link_event event, const struct link 
     }
 }
 
+/* One that was attached is so again at once: what passes in between is not recorded. */
+static void replace_link(struct daemon *daemon, struct registered *entry, const struct link *link)
+{
+    bool was_due = entry->due;
+    remove_link(daemon, entry, "is another interface now");
+    entry->rule = NULL;
+    struct registered *fresh = add_link(daemon, link);
+    if (fresh && fresh->due && !was_due)
+        begin_capture(daemon, fresh, link);
+}
+
 static void apply_rule(struct daemon *daemon, struct registered *entry, const struct link *link)
 {
     const struct topology_rule *rule = topology_rule_for(&daemon->config.topology, link);
-    if (!rule || !topology_rule_equal(rule, entry->rule)) {
-        remove_link(daemon, entry, rule ? "is another interface now" : "is no longer recorded");
+    if (!rule) {
+        remove_link(daemon, entry, "is no longer recorded");
         entry->rule = NULL;
-        if (rule)
-            add_link(daemon, link);
-        return;
+    } else if (!topology_rule_equal(rule, entry->rule)) {
+        replace_link(daemon, entry, link);
+    } else {
+        entry->rule = rule;
+        update_identity(daemon, entry, link);
     }
-    entry->rule = rule;
-    update_identity(daemon, entry, link);
 }
 
 void daemon_follow_rules(struct daemon *daemon)
@@ -179,6 +249,7 @@ void daemon_follow_rules(struct daemon *daemon)
         if (entry && !entry->gone)
             apply_rule(daemon, entry, link);
         else
-            add_link(daemon, link);
+            (void)add_link(daemon, link);
     }
+    daemon_drain_gone(daemon);
 }

@@ -406,7 +406,7 @@ static int fill_registry(struct journal *fresh, const struct daemon *daemon)
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < daemon->registry.count; i++) {
         const struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
-        if (!entry->used)
+        if (!entry->used || !entry->since_window)
             continue;
         const struct noted_registered noted = {.index = i,
                                                .gone = entry->gone,

@@ -22,9 +22,10 @@
 struct registered {
     bool used;
     bool attached;
-    bool gone;            /* the link is no more */
-    uint32_t gone_window; /* WINDOW_SECONDS since the epoch, when it went */
-    uint32_t since_window;
+    bool due;              /* to be attached when its turn comes */
+    bool gone;             /* the link is no more */
+    uint32_t gone_window;  /* WINDOW_SECONDS since the epoch, when it went */
+    uint32_t since_window; /* 0: it was never attached, and no journal knows it */
     uint32_t ifindex;
     char device[IF_NAMESIZE];
     char error[256]; /* why it is not attached; "" when it is */

@@ -344,8 +344,8 @@ json_t *daemon_answer_status(struct daemon *daemon)
         json_pack("{s:s, s:i, s:I, s:I, s:s, s:b}", "version", FLOWLOG_VERSION, "pid", (int)getpid(),
                   "started", (json_int_t)daemon->started_s, "now", (json_int_t)(clock_wall_ns() / NS_PER_S),
                   "state-folder", daemon->options->state, "capturing", (int)daemon->capturing);
-    if (!answer || !daemon->capturing)
-        return answer;
+    if (!answer)
+        return NULL;
     json_object_set_new(answer, "capture", capture_status(daemon));
     json_object_set_new(answer, "attribution", attribution_status(daemon));
     json_object_set_new(answer, "interfaces", interfaces_status(daemon));

@@ -112,12 +112,15 @@ def test_tables(tmp_path):
 
 
 def test_not_capturing_yet(tmp_path):
-    interface = {"device": "tap0", "attached": False, "error": "no clsact"}
-    with answering(tmp_path, line({**DOCUMENT, "capturing": False, "interfaces": [interface]})):
+    interfaces = [
+        {"device": "tap1", "attached": True, "error": ""},
+        {"device": "tap0", "attached": False, "error": "no clsact"},
+    ]
+    with answering(tmp_path, line({**DOCUMENT, "capturing": False, "interfaces": interfaces})):
         done = status(tmp_path)
     assert done.returncode == 3
     assert "not capturing yet\n" in done.stdout
-    assert done.stderr == "flowlog status: the daemon is not capturing yet: tap0: no clsact\n"
+    assert done.stderr == "flowlog status: the daemon is not capturing yet: 1 of 2 interfaces attached; tap0: no clsact\n"
 
 
 @pytest.mark.parametrize("answer", [b"", b"{}", b"[]\n", b"\xff\n", b'{"error":"no"}\n'])
@@ -133,7 +136,7 @@ def test_documents_with_holes(tmp_path, document):
     with answering(tmp_path, line(document)):
         done = status(tmp_path)
     assert done.returncode == 3
-    assert done.stderr == "flowlog status: the daemon is not capturing yet: not every interface is attached\n"
+    assert done.stderr == "flowlog status: the daemon is not capturing yet: 0 of 0 interfaces attached\n"
 
 
 def test_help_has_an_example():
