@@ -202,6 +202,12 @@ def add_address(namespace, device, *addresses):
         namespace.ip("address", "add", address, "dev", device, *options)
 
 
+def add_crowd(namespace, count, group):
+    """Interfaces that nothing passes through, which `ip link del group` removes together."""
+    lines = [f"link add d{number} up group {group} type dummy\n" for number in range(count)]
+    namespace.ip("-batch", "-", stdin="".join(lines))
+
+
 def know_neighbour(namespace, device, neighbour, neighbour_device, *addresses):
     """Static neighbour entries, so that no ARP or neighbour discovery runs between the two."""
     mac = neighbour.mac(neighbour_device)

@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import re
 import struct
 import time
 
@@ -310,6 +311,41 @@ def test_loopback_stays_out_of_globs(net, quiet_host, start, role):
     if records is not None:
         packets, _ = _by_address(records)
         assert packets == {(INGRESS if role == "nic" else EGRESS, "10.78.1.2"): PACKETS}
+
+
+CROWD, GROUP = 350, 7  # more than the kernel attaches to in ten seconds
+
+
+def test_crowd(net, quiet_host, start, needs_daemon):
+    """The daemon answers while it attaches, is ready in time, attaches to all, and sees them go together."""
+    lab.add_crowd(quiet_host, CROWD, GROUP)
+    guest = _wire_up(net, quiet_host, "p1", 1)  # the last to be attached
+    daemon = start(quiet_host, [{"device": "*", "role": "nic"}], begin=False)
+    said = []
+
+    def is_capturing():
+        asked = daemon.status_command()
+        said.append(asked.stderr)
+        return asked.returncode == 0
+
+    daemon.is_capturing = is_capturing
+    daemon.start()
+    attached = {int(number) for text in said for number in re.findall(rf": (\d+) of {CROWD + 1} interfaces attached", text)}
+    assert len(attached) > 3
+
+    def attached_now():
+        return [one["attached"] for one in daemon.status()[0]["interfaces"]]
+
+    lab.wait_for(lambda: all(attached_now()), timeout=30, what="all attached")
+    assert len(attached_now()) == CROWD + 1
+    _send(guest, 1)
+    drains = daemon.status()[0]["capture"]["drains"]
+    quiet_host.ip("link", "del", "group", str(GROUP))
+    lab.wait_for(lambda: len(attached_now()) == 1, timeout=30, what="all but one gone")
+    assert daemon.status()[0]["capture"]["drains"] < drains + CROWD / 5
+    _send(guest, 1, 19)
+    packets, _ = _by_address(_finish(daemon, guest))
+    assert packets == {(INGRESS, "10.78.1.2"): PACKETS + 19}
 
 
 def test_identity_of_records(host, start):

@@ -453,6 +453,19 @@ def test_reload_of_a_wrong_file_changes_nothing(host, start, sink):
     check(daemon, {_flow(4444): (18, 18 * 128)})
 
 
+def test_stopped_while_it_attaches(host, start, pin_path):
+    """SIGTERM when some interfaces are attached and others wait: nothing of ours is left."""
+    lab.add_crowd(host.host, 350, 7)
+    rules = [{"device": "*", "role": "nic"}]
+    daemon = start(host.host, rules, begin=False, capture={"pin-path": pin_path})
+    daemon.is_capturing = lambda: "; d" in daemon.status_command().stderr  # one waits, so the one before is attached
+    daemon.start()
+    assert bpf.pins(pin_path)
+    daemon.stop()
+    assert not os.path.exists(pin_path)
+    assert bpf.tcx_programs(host.host, "eth0", "ingress") == []
+
+
 def test_stopped_under_traffic(host, start, sink, flood):
     """SIGTERM in the middle of a flood: it ends in time and records exactly what passed until it let go."""
     daemon = start(host.host, [interface("eth0")])
