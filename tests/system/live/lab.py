@@ -202,9 +202,9 @@ def add_address(namespace, device, *addresses):
         namespace.ip("address", "add", address, "dev", device, *options)
 
 
-def add_crowd(namespace, count, group):
-    """Interfaces that nothing passes through, which `ip link del group` removes together."""
-    lines = [f"link add d{number} up group {group} type dummy\n" for number in range(count)]
+def add_crowd(namespace, pairs, group):
+    """Interfaces d0, e0, d1, … that nothing passes through, which `ip link del group` removes together."""
+    lines = [f"link add d{number} group {group} type veth peer name e{number}\n" for number in range(pairs)]
     namespace.ip("-batch", "-", stdin="".join(lines))
 
 
