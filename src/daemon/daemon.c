@@ -336,7 +336,8 @@ static void take_tick(struct daemon *daemon)
         return;
     uint32_t settled = daemon_window_of(clock_wall_ns() - GRACE_NS);
     bool due = settled > daemon->closed_before;
-    if ((due || daemon->drain_failing) && drain_and_report(daemon) && due)
+    bool wanted = due || daemon->drain_failing || daemon->gone_undrained;
+    if (wanted && drain_and_report(daemon) && due)
         daemon_close_windows(daemon, settled);
     if (daemon->config.attribution == ATTRIBUTION_NFTRACE)
         attribution_process(daemon->attribution);
@@ -388,7 +389,6 @@ static void dispatch(struct daemon *daemon, enum event_source source)
     case EVENT_LINKS:
         if (links_process(daemon->links, &fault) < 0)
             log_error("topology", "%s", fault.text);
-        daemon_drain_gone(daemon);
         break;
     case EVENT_WAKE:
         take_wake(daemon);

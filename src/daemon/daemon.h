@@ -114,8 +114,7 @@ void daemon_close_windows(struct daemon *daemon, uint32_t before);
  * interfaces' own counters are held against the hooks'. */
 void daemon_compare_anew(struct daemon *daemon);
 
-/* follow.c: interfaces come, change and go. A link_listener, for the daemon; daemon_drain_gone is due after
- * it. */
+/* follow.c: interfaces come, change and go. A link_listener, for the daemon. */
 void daemon_follow_link(void *context, enum link_event event, const struct link *link);
 
 /*
@@ -126,9 +125,6 @@ void daemon_follow_rules(struct daemon *daemon);
 
 /* Attaches one of the interfaces that wait, which takes some 30 ms: the kernel waits for all CPUs, twice. */
 void daemon_attach_next(struct daemon *daemon);
-
-/* What interfaces have counted that have gone since the last call, in one drain for all. */
-void daemon_drain_gone(struct daemon *daemon);
 
 /* After the links were read: interfaces of the journal that are there no more. */
 void daemon_forget_vanished(struct daemon *daemon);

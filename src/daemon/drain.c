@@ -167,6 +167,8 @@ int daemon_drain(struct daemon *daemon, struct fault *fault)
         daemon->quiescent = QUIESCENT_UNREAD;
         r = take_quiescent(daemon, fault);
     }
+    if (r == 0)
+        daemon->gone_undrained = false;
     daemon->drains++;
     return r;
 }

@@ -89,22 +89,14 @@ void daemon_attach_next(struct daemon *daemon)
     }
 }
 
-void daemon_drain_gone(struct daemon *daemon)
-{
-    struct fault fault = {0};
-    if (!daemon->gone_undrained)
-        return;
-    daemon->gone_undrained = false;
-    if (daemon_drain(daemon, &fault) < 0)
-        log_error("capture", "%s", fault.text);
-}
-
 /* What a link with the same index has counted is not the new one's. */
 static void drain_predecessor(struct daemon *daemon, uint32_t ifindex)
 {
     uint16_t index;
-    if (daemon->gone_undrained && registry_find(&daemon->registry, ifindex, &index))
-        daemon_drain_gone(daemon);
+    struct fault fault = {0};
+    if (daemon->gone_undrained && registry_find(&daemon->registry, ifindex, &index) &&
+        daemon_drain(daemon, &fault) < 0)
+        log_error("capture", "%s", fault.text);
 }
 
 /* The new entry, attached or due; NULL when the link is not to be recorded or cannot be. */
@@ -172,7 +164,8 @@ void daemon_forget_vanished(struct daemon *daemon)
     }
 }
 
-/* What the link has counted is to be fetched while its index still means this link. */
+/* What the link has counted is fetched soon, with what others that go now have, and before its index means
+ * another. */
 static void remove_link(struct daemon *daemon, struct registered *entry, const char *why)
 {
     entry->gone = true;
@@ -251,5 +244,4 @@ void daemon_follow_rules(struct daemon *daemon)
         else
             (void)add_link(daemon, link);
     }
-    daemon_drain_gone(daemon);
 }
