@@ -25,7 +25,7 @@
  * together. */
 #define GRACE_NS (1500 * NS_PER_MS)
 #define RETRY_TICKS 5
-#define ATTACH_PATIENCE_S 7 /* for the interfaces that are there at the start; others go on waiting */
+#define ATTACH_PATIENCE_S 6 /* for the interfaces that are there at the start; others go on waiting */
 #define STOP_PATIENCE_S 6   /* for destinations to take what is left */
 #define CLOSE_PATIENCE_S 3  /* for one that does not answer to let go */
 #define LAST_DRAIN_TRIES 20
