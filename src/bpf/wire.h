@@ -215,7 +215,7 @@ struct capture_state {
     __u32 netns;               /* inode number of the network namespace captured */
     __u32 drop_program;        /* generation of the drop program in charge; others stand aside */
     __u32 slots[FLOWS_PLACES]; /* enum flow_place to the generation of slots */
-    __u32 stopped;             /* hooks count nothing any more; the kernel takes them away when it finds time */
+    __u32 stopped; /* hooks count nothing any more; the kernel takes them away when it finds time */
     struct conntrack_layout conntrack;
 };
 
