@@ -52,7 +52,7 @@ class FaultEndpoint:
         class Handler(_Handler):
             owner = endpoint
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = FaultyServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 
@@ -72,12 +72,12 @@ class FaultEndpoint:
         self._thread.join()
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class FaultyServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
     block_on_close = False
 
     def handle_error(self, request, client_address):
-        """Clients that go away are what this is about."""
+        """Connections that break are what this is about."""
 
 
 class _Handler(socketserver.StreamRequestHandler):

@@ -9,6 +9,8 @@ import struct
 import threading
 import time
 
+from fault_endpoint import FaultyServer
+
 PIECE = 65536
 FAULTS = [
     "reset at once",
@@ -36,7 +38,7 @@ class FaultProxy:
         class Handler(_Handler):
             owner = proxy
 
-        self._server = _Server(("127.0.0.1", port), Handler)
+        self._server = FaultyServer(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 
@@ -51,14 +53,6 @@ class FaultProxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request, client_address):
-        """Connections that break are what this is about."""
 
 
 class _Handler(socketserver.BaseRequestHandler):
