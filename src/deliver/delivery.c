@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/macro.h"
 #include "deliver/delivery_state.h"
 #include "deliver/skipdata.h"
 
@@ -207,6 +209,19 @@ void delivery_lose(struct delivery *delivery, const struct batch_head *head, con
     pthread_mutex_unlock(&delivery->lock);
 }
 
+/* While the destination itself has no error: what the spool's disk is in. */
+static void tell_trouble(const struct delivery *delivery, struct delivery_counts *ret)
+{
+    const struct disk_trouble *const troubles[] = {&delivery->packing, &delivery->reading,
+                                                   &delivery->sweeping};
+    for (size_t i = 0; i < ARRAY_SIZE(troubles) && !ret->word[0]; i++) {
+        if (!troubles[i]->told[0])
+            continue;
+        ret->word = error_word_text(ERROR_UNKNOWN);
+        (void)snprintf(ret->error, sizeof ret->error, "%s", troubles[i]->told);
+    }
+}
+
 void delivery_counts(struct delivery *delivery, struct delivery_counts *ret)
 {
     pthread_mutex_lock(&delivery->lock);
@@ -217,6 +232,7 @@ void delivery_counts(struct delivery *delivery, struct delivery_counts *ret)
     ret->items = delivery->spool->count;
     ret->unreadable += delivery->spool->unreadable;
     ret->oldest = oldest ? oldest->window : 0;
+    tell_trouble(delivery, ret);
     pthread_mutex_unlock(&delivery->lock);
 }
 

@@ -45,7 +45,8 @@ struct delivery_counts {
     uint64_t oldest;       /* window of the oldest item, seconds since the epoch; 0: nothing waits */
     uint64_t delivered_ns; /* wall clock of the last delivery */
     char last_object[PATH_MAX];
-    const char *word; /* AWS's word for the last error, "" after a success; lasts */
+    const char *word; /* AWS's word for the last error, of the destination or the spool's disk, "" after a
+                         success; lasts */
     char error[512];  /* in full */
 };
 

@@ -562,6 +562,36 @@ static void test_full_disk_does_not_hold_up_what_is_ready(void **state)
     assert_arrived(3000ULL * 3001 / 2 + 5, 0);
 }
 
+/* Until the flow log's error is that of the full disk, or of nothing. */
+static void wait_for_error(struct delivery *delivery, const char *word, const char *text)
+{
+    uint64_t deadline = clock_monotonic_ns() + WAIT_NS;
+    struct delivery_counts counts = check_counts(delivery);
+    for (; strcmp(counts.word, word) != 0; counts = check_counts(delivery)) {
+        assert_true(clock_monotonic_ns() < deadline);
+        (void)nanosleep(&(struct timespec){.tv_nsec = 2 * NS_PER_MS}, NULL);
+    }
+    assert_non_null(strstr(counts.error, text));
+}
+
+static void test_full_disk_is_told(void **state)
+{
+    (void)state;
+    char path[PATH_MAX + 16];
+    mount_spool();
+    struct delivery *delivery = open_delivery(1 << 30, 86400);
+    commit(delivery, 1, clock_wall_ns() / NS_PER_S / 86400 * 86400, 5, 1);
+    fill_spool();
+    delivery_flush(delivery);
+    wait_for_error(delivery, "Unknown error", "No space left on device");
+    (void)snprintf(path, sizeof path, "%s/filler", spool_root);
+    assert_int_equal(unlink(path), 0);
+    wait_for_error(delivery, "", "");
+    deliver_all(delivery);
+    close_delivery(delivery);
+    assert_arrived(5, 0);
+}
+
 static void start_on_a_full_disk(unsigned batches)
 {
     mount_spool();
@@ -656,6 +686,7 @@ int main(void)
         IN_ROOT(test_objects_hold_their_publish_interval),
         IN_ROOT(test_lost_before_it_was_written),
         IN_SMALL_ROOT(test_full_disk_does_not_hold_up_what_is_ready),
+        IN_SMALL_ROOT(test_full_disk_is_told),
         IN_SMALL_ROOT(test_start_on_a_full_disk),
         IN_SMALL_ROOT(test_start_on_a_full_disk_with_one_object),
         IN_SMALL_ROOT(test_given_up_on_a_full_disk),
