@@ -10,6 +10,7 @@ import re
 import sys
 
 import awscli.clidriver
+from earlier_answers import filled
 
 try:
     from awscli.botocore import xform_name  # of version 2, which has its own
@@ -17,19 +18,6 @@ except ImportError:
     from botocore import xform_name
 
 ERROR = re.compile(r"An error occurred \((.+?)\) when calling the \w+ operation(?: \(reached max retries: 0\))?: (.*)", re.DOTALL)
-
-
-def filled(value, answers):
-    if isinstance(value, list):
-        return [filled(one, answers) for one in value]
-    if not isinstance(value, dict):
-        return value
-    if "$" in value:
-        found = answers[value["$"][0]]
-        for member in value["$"][1:]:
-            found = found[member]
-        return found
-    return {name: filled(member, answers) for name, member in value.items()}
 
 
 def arguments(member, value):

@@ -15,6 +15,7 @@ import botocore.exceptions
 import pytest
 
 import services
+from earlier_answers import filled
 
 from .daemon import BUILD, interface, interface_id
 from .ec2 import URL, Ec2
@@ -375,20 +376,6 @@ def mistakes(store):
         ({"DryRun": True}, "DryRunOperation"),
         ({"DryRun": True, "ResourceIds": ["vpc-none"]}, "InvalidVpcID.NotFound"),
     ]
-
-
-def filled(value, answers):
-    if isinstance(value, list):
-        return [filled(one, answers) for one in value]
-    if not isinstance(value, dict):
-        return value
-    if "$" in value:
-        found = answers[value["$"][0]]
-        assert "error" not in found, found
-        for member in value["$"][1:]:
-            found = found[member]
-        return found
-    return {name: filled(member, answers) for name, member in value.items()}
 
 
 def by_boto3(daemon, rows, key):
