@@ -2,6 +2,7 @@
 #include "api/flow_log_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,48 +250,30 @@ static int open_journal(struct flow_log_store *store, uint64_t keep, struct faul
     return r;
 }
 
-/* A document on its way into its file, piece by piece: as one text it would be the largest piece of memory of
- * the process by far, and leave a hole of its size. */
 struct writing {
     const json_t *document;
-    int fd;
-    int error;
-    size_t size; /* of the document so far */
-    size_t len;
-    char bytes[16384]; /* not in the file yet */
+    size_t size; /* of the file */
 };
 
-static int write_bytes(struct writing *writing)
-{
-    writing->error = file_write_all(writing->fd, writing->bytes, writing->len);
-    writing->len = 0;
-    return writing->error;
-}
-
-static int take_piece(const char *text, size_t len, void *context)
-{
-    struct writing *writing = context;
-    writing->size += len;
-    while (len > 0) {
-        size_t room = sizeof writing->bytes - writing->len;
-        size_t now = len < room ? len : room;
-        memcpy(writing->bytes + writing->len, text, now);
-        writing->len += now;
-        text += now;
-        len -= now;
-        if (writing->len == sizeof writing->bytes && write_bytes(writing) < 0)
-            return -1;
-    }
-    return 0;
-}
-
+/* Piece by piece: as one text it would be the largest piece of memory of the process by far, and leave a hole
+ * of its size. */
 static int fill_document(void *context, int fd)
 {
     struct writing *writing = context;
-    writing->fd = fd;
-    if (json_dump_callback(writing->document, take_piece, writing, JSON_INDENT(1)) < 0)
-        return writing->error ? writing->error : -ENOMEM;
-    return write_bytes(writing);
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    FILE *file = own >= 0 ? fdopen(own, "w") : NULL;
+    if (!file) {
+        int r = -errno;
+        if (own >= 0)
+            close(own);
+        return r;
+    }
+    errno = ENOMEM;
+    int r = json_dumpf(writing->document, file, JSON_INDENT(1)) < 0 ? -errno : 0;
+    writing->size = (size_t)ftello(file);
+    if (fclose(file) != 0 && r == 0)
+        r = -errno;
+    return r;
 }
 
 /* Writes the document whole, after which the journal has nothing to add. */

@@ -134,19 +134,6 @@ int query_parse(struct query *ret, const char *uri, const char *body, size_t bod
     return r;
 }
 
-const char *query_find(const struct query *query, const char *format, ...)
-{
-    char name[256];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(name, sizeof name, format, arguments);
-    va_end(arguments);
-    const struct query_parameter key = {.name = name};
-    const struct query_parameter *found =
-        query->count ? bsearch(&key, query->parameters, query->count, sizeof key, compare) : NULL;
-    return found ? found->value : NULL;
-}
-
 /* The place of the first parameter whose name is not before `name`. */
 static size_t lower_bound(const struct query *query, const char *name)
 {
@@ -162,6 +149,24 @@ static size_t lower_bound(const struct query *query, const char *name)
     return low;
 }
 
+static const char *find(const struct query *query, const char *name)
+{
+    size_t place = lower_bound(query, name);
+    return place < query->count && strcmp(query->parameters[place].name, name) == 0
+               ? query->parameters[place].value
+               : NULL;
+}
+
+const char *query_find(const struct query *query, const char *format, ...)
+{
+    char name[256];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    return find(query, name);
+}
+
 bool query_has(const struct query *query, const char *format, ...)
 {
     char name[256];
@@ -169,7 +174,7 @@ bool query_has(const struct query *query, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(name, sizeof name - 1, format, arguments);
     va_end(arguments);
-    if (query_find(query, "%s", name))
+    if (find(query, name))
         return true;
     size_t len = strlen(name);
     name[len++] = '.';
