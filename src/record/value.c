@@ -160,13 +160,14 @@ int value_parse_string(struct value *ret, enum field_id field, const char *text,
     return value_parse(ret, field, text, len, fault);
 }
 
-static size_t utf8_sequence(const unsigned char *text, size_t len)
+size_t value_utf8_sequence(const char *bytes, size_t len)
 {
+    const unsigned char *text = (const unsigned char *)bytes;
     static const struct {
         unsigned char mask, lead, len;
         uint32_t least;
     } forms[] = {{0x80, 0x00, 1, 0}, {0xe0, 0xc0, 2, 0x80}, {0xf0, 0xe0, 3, 0x800}, {0xf8, 0xf0, 4, 0x10000}};
-    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+    for (size_t i = 0; len > 0 && i < ARRAY_SIZE(forms); i++) {
         if ((text[0] & forms[i].mask) != forms[i].lead)
             continue;
         if (forms[i].len > len)
@@ -181,11 +182,6 @@ static size_t utf8_sequence(const unsigned char *text, size_t len)
         return point < forms[i].least || point > 0x10ffff || surrogate ? 0 : forms[i].len;
     }
     return 0;
-}
-
-size_t value_utf8_sequence(const char *text, size_t len)
-{
-    return len ? utf8_sequence((const unsigned char *)text, len) : 0;
 }
 
 bool value_is_utf8(const char *text, size_t len)

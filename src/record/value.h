@@ -24,10 +24,10 @@ int value_parse_string(struct value *ret, enum field_id field, const char *text,
 /* A number that some other notation held, against the field's bound. */
 int value_check_number(struct value *ret, enum field_id field, uint64_t number, struct fault *fault) MUST_USE;
 
-/* Bytes of the sequence that text begins with, 0 when it is none: RFC 3629, without overlong forms and
+/* Length of the sequence that they begin with, 0 when it is none: RFC 3629, without overlong forms and
  * surrogates.
  */
-size_t value_utf8_sequence(const char *text, size_t len);
+size_t value_utf8_sequence(const char *bytes, size_t len);
 bool value_is_utf8(const char *text, size_t len);
 
 /* What of `text` fits a message, with unprintable bytes as '?'; returns `to`. */
