@@ -361,7 +361,7 @@ void daemon_compare_anew(struct daemon *daemon)
     look_at_accounts(daemon, leave_out);
     for (uint32_t i = 0; i < daemon->registry.count; i++) {
         struct registered *entry = registry_at(&daemon->registry, (uint16_t)i);
-        if (entry->used && !entry->gone)
+        if (entry->used && !entry->gone && !entry->due)
             (void)!links_counters(entry->ifindex, &entry->hooked);
         entry->latest = entry->hooked;
     }

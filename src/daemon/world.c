@@ -541,12 +541,15 @@ static int prepare_targets(struct world *world)
     return 0;
 }
 
+static int compare_to_hop(const void *address, const void *hop)
+{
+    return memcmp(address, ((const struct hop *)hop)->address, sizeof((const struct hop *)hop)->address);
+}
+
+/* Of any VPC. */
 static bool is_hop(const struct world *world, const struct address *address)
 {
-    for (size_t i = 0; i < world->hop_count; i++)
-        if (memcmp(world->hops[i].address, address->bytes, sizeof address->bytes) == 0)
-            return true;
-    return false;
+    return bsearch(address->bytes, world->hops, world->hop_count, sizeof *world->hops, compare_to_hop);
 }
 
 /* Of no use are routes of which none leads through an interface that is known. */
