@@ -73,14 +73,6 @@ static int weigh_records(struct diagnosis *found, const struct question *questio
     return 0;
 }
 
-static const struct witness *witness_of(const struct diagnosis *found, const char *interface_id)
-{
-    for (size_t i = 0; i < found->witnesses.count; i++)
-        if (strcmp(found->witnesses.items[i].interface_id, interface_id) == 0)
-            return &found->witnesses.items[i];
-    return NULL;
-}
-
 /* Addresses alone make it the one asked about only where the records are the daemon's: another network may
  * use the same ones. */
 static bool is_meant(const struct question *question, const struct capture_ledger *ledger,
@@ -160,7 +152,7 @@ static int weigh_ledger(struct diagnosis *found, const struct question *question
     bool is_now = ledger->of_records && question->until_s >= ledger->now_s;
     for (size_t i = 0; i < ledger->interfaces.count; i++) {
         const struct ledger_interface *interface = &ledger->interfaces.items[i];
-        const struct witness *witness = witness_of(found, interface->interface_id);
+        const struct witness *witness = diagnosis_witness(found, interface->interface_id);
         if (!is_meant(question, ledger, interface, witness))
             continue;
         struct ledger_gap *gap = LIST_ADD(&found->ledger);

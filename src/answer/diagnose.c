@@ -79,6 +79,14 @@ static bool in_time(const struct question *question, const struct record *record
     return start <= question->until_s && reading_number(record, FIELD_END, start) >= question->since_s;
 }
 
+struct witness *diagnosis_witness(const struct diagnosis *found, const char *interface_id)
+{
+    for (size_t i = 0; i < found->witnesses.count; i++)
+        if (strcmp(found->witnesses.items[i].interface_id, interface_id) == 0)
+            return &found->witnesses.items[i];
+    return NULL;
+}
+
 static struct witness *find_witness(struct diagnosis *found, const struct value *id)
 {
     char text[sizeof((struct witness *)0)->interface_id] = "-";
@@ -86,10 +94,10 @@ static struct witness *find_witness(struct diagnosis *found, const struct value 
         memcpy(text, id->text, id->len);
         text[id->len] = '\0';
     }
-    for (size_t i = 0; i < found->witnesses.count; i++)
-        if (strcmp(found->witnesses.items[i].interface_id, text) == 0)
-            return &found->witnesses.items[i];
-    struct witness *witness = LIST_ADD(&found->witnesses);
+    struct witness *witness = diagnosis_witness(found, text);
+    if (witness)
+        return witness;
+    witness = LIST_ADD(&found->witnesses);
     if (witness)
         memcpy(witness->interface_id, text, sizeof text);
     return witness;

@@ -137,6 +137,9 @@ int diagnose_run(struct question *question, const struct diagnose_options *optio
                  struct fault *fault) MUST_USE;
 void diagnosis_done(struct diagnosis *diagnosis);
 
+/* NULL when no record is of that interface. */
+struct witness *diagnosis_witness(const struct diagnosis *found, const char *interface_id);
+
 /* Adds a sentence that rests on `count` sightings from `first` on. -ENOMEM. */
 int diagnosis_tell(struct diagnosis *found, size_t first, size_t count, const char *format, ...)
     PRINTF_LIKE(4, 5) MUST_USE;

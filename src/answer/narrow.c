@@ -99,9 +99,10 @@ static void print_traffic(struct buf *sql, const struct question *question, unsi
 static void print_others(struct buf *sql, const struct question *question)
 {
     static const struct way own = {"own", ""};
+    begin_query(sql);
     buf_text(
         sql,
-        "SELECT " COLUMNS " FROM flow_logs WHERE log_status IN ('NODATA', 'SKIPDATA') "
+        "log_status IN ('NODATA', 'SKIPDATA') "
         "UNION ALL BY NAME SELECT interface_id, own AS srcaddr, own AS dstaddr, 0::INTEGER AS protocol, "
         "'egress' AS flow_direction, min(\"start\") AS \"start\", max(\"end\") AS \"end\", CASE "
         "WHEN min(action) = 'ACCEPT' THEN 'OK' END AS log_status "
@@ -120,8 +121,8 @@ bool narrow_can(const struct question *question)
     return !question->source.is_id && !question->destination.is_id;
 }
 
-void narrow_print(struct narrowed *to, const struct question *question, enum narrow_records records)
+void narrow_print(struct buf *sql, const struct question *question, enum narrow_records records)
 {
-    print_traffic(&to->traffic, question, ways_of(records));
-    print_others(&to->others, question);
+    print_traffic(sql, question, ways_of(records));
+    print_others(sql, question);
 }

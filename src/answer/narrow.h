@@ -19,18 +19,16 @@ extern const char narrow_lack[];
 /* Whether each record has all of narrow_fields; otherwise each address may stand in either of two columns. */
 enum narrow_records { NARROW_ALL_WHOLE, NARROW_SOME_LACK };
 
-/* Two queries; buf_done() each. */
-struct narrowed {
-    struct buf traffic; /* the records between the two ends, whatever their ports */
-    struct buf others; /* those that say that there was nothing or that something was lost; for each interface
-                          that either end is the own address of, one that says so and nothing else (without an
-                          action; with log-status OK if it accepted anything) */
-};
-
 /* False for ids, whose addresses only records tell. */
 bool narrow_can(const struct question *question);
-void narrow_print(struct narrowed *to, const struct question *question, enum narrow_records records);
 
-/* A query that has a row where narrow_print()'s do not do: where some lack a field, and records do not tell
+/*
+ * The query: the records between the two ends, whatever their ports; those that say that there was nothing or
+ * that something was lost; for each interface that either end is the own address of, one that says so and
+ * nothing else (without an action; with log-status OK if it accepted anything).
+ */
+void narrow_print(struct buf *sql, const struct question *question, enum narrow_records records);
+
+/* A query that has a row where narrow_print()'s does not do: where some lack a field, and records do not tell
  * their direction. */
 extern const char narrow_objection[];

@@ -12,7 +12,7 @@
 #include "parquet/session.h"
 #include "store/source_list.h"
 
-#define QUERY_MAX (1024UL * 1024)
+#define QUERY_MAX (2 * 1024UL * 1024)
 
 static const char *name_of(const struct records *records, const char *path)
 {
@@ -120,26 +120,24 @@ static int look_at_records(const struct flow_session *session, enum narrow_recor
     return r < 0 || !lack ? r : session_has_row(sql, narrow_objection, ret_objects, fault);
 }
 
-static int write_rows(const struct session *session, const struct narrowed *narrowed, const char *path,
+static int write_rows(const struct session *session, const struct buf *query, const char *path,
                       struct fault *fault)
 {
-    AUTO_BUF struct buf sql = BUF_INIT(16UL * 1024 * 1024);
+    AUTO_BUF struct buf sql = BUF_INIT(2 * QUERY_MAX);
     buf_text(&sql, "COPY (");
-    buf_join(&sql, &narrowed->traffic);
-    buf_text(&sql, " UNION ALL BY NAME ");
-    buf_join(&sql, &narrowed->others);
+    buf_join(&sql, query);
     buf_printf(&sql, ") TO '%s' (FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false)", path);
     return sql.failed ? fault_set(fault, -ENOMEM, "out of memory")
                       : session_run(session, buf_string(&sql), fault);
 }
 
-static int keep_rows(struct records *records, const struct session *session, const struct narrowed *narrowed,
+static int keep_rows(struct records *records, const struct session *session, const struct buf *query,
                      struct fault *fault)
 {
     AUTO_CLOSE int fd = sources_temporary(fault);
     if (fd < 0)
         return fd;
-    int r = write_rows(session, narrowed, session_file_name(records->narrowed_path, fd), fault);
+    int r = write_rows(session, query, session_file_name(records->narrowed_path, fd), fault);
     if (r < 0)
         return r;
     records->narrowed = TAKE_FD(fd);
@@ -148,16 +146,9 @@ static int keep_rows(struct records *records, const struct session *session, con
     return 0;
 }
 
-static void narrowed_done(struct narrowed *narrowed)
-{
-    buf_done(&narrowed->traffic);
-    buf_done(&narrowed->others);
-}
-
 int records_narrow(struct records *records, const struct question *question, struct fault *fault)
 {
-    CLEANUP(narrowed_done)
-    struct narrowed narrowed = {BUF_INIT(QUERY_MAX), BUF_INIT(QUERY_MAX)};
+    AUTO_BUF struct buf query = BUF_INIT(QUERY_MAX);
     struct flow_session *session = NULL;
     enum narrow_records kind = NARROW_SOME_LACK;
     bool objects = true;
@@ -167,8 +158,8 @@ int records_narrow(struct records *records, const struct question *question, str
     if (r == 0)
         r = look_at_records(session, &kind, &objects, fault);
     if (r == 0 && !objects && flow_session_tell_faults(session) == 0) {
-        narrow_print(&narrowed, question, kind);
-        r = keep_rows(records, flow_session_sql(session), &narrowed, fault);
+        narrow_print(&query, question, kind);
+        r = keep_rows(records, flow_session_sql(session), &query, fault);
     }
     flow_session_close(session);
     return r;
